@@ -1,0 +1,98 @@
+"""What a plate consists of: plain data, made from metadata and one scan of its folder."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from openhcs_core.planes import PlaneKey
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """One image plane and the file that holds it.
+
+    Attributes
+    ----------
+    key : PlaneKey
+        Which plane this is.
+    path : str
+        Real path relative to the plate folder, with ``/`` between parts.
+    size_bytes, mtime_ns : int
+        As the scan saw them.
+    """
+
+    key: PlaneKey
+    path: str
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelInfo:
+    """One channel: id and name, and what its images must look like.
+
+    Attributes
+    ----------
+    id, name : str
+        The instrument's number as text (``"1"``) and its display name (``"DAPI"``).
+    dtype : str
+        numpy dtype name in native byte order, e.g. ``"uint16"``.
+    shape : tuple of int
+        ``(Y, X)`` in px.
+    """
+
+    id: str
+    name: str
+    dtype: str
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PlateIndex:
+    """Everything the compiler needs to know of a plate.
+
+    Attributes
+    ----------
+    plate_path : Path
+        The plate's folder.
+    microscope, parser : str
+        Names of handler and file-name parser.
+    images : tuple of ImageFile
+        Sorted by well (plate order), site, channel (natural order), z, time.
+        Projections, thumbnails and copies of planes are not among them.
+    channels : tuple of ChannelInfo
+        Channels that have images, in natural order of id.
+    missing : tuple of PlaneKey
+        Planes the rest of the plate leads one to expect and that are absent.
+    pixel_size_um, z_step_um : float or None
+        None when the metadata do not say.
+    grid_dimensions : (int, int) or None
+        Sites as (rows, columns).
+    warnings : tuple of str
+        What the metadata declare and no well has, and the like.
+    projections, copies : int
+        Image files left out of `images` because they are projections of a stack
+        that is there, or copies of a plane that is counted already.
+    """
+
+    plate_path: Path
+    microscope: str
+    parser: str
+    images: tuple[ImageFile, ...]
+    channels: tuple[ChannelInfo, ...]
+    missing: tuple[PlaneKey, ...] = ()
+    pixel_size_um: float | None = None
+    z_step_um: float | None = None
+    grid_dimensions: tuple[int, int] | None = None
+    warnings: tuple[str, ...] = field(default=())
+    projections: int = 0
+    copies: int = 0
+
+    @property
+    def wells(self) -> tuple[str, ...]:
+        """Wells that have images, in plate order."""
+        return tuple(dict.fromkeys(image.key.well for image in self.images))
+
+    @property
+    def sites(self) -> tuple[int, ...]:
+        """Sites that any well has, ascending."""
+        return tuple(sorted({image.key.site for image in self.images}))

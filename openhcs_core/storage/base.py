@@ -1,0 +1,66 @@
+"""The interfaces that storage backends implement."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+class DataSink(ABC):
+    """Anything data can be sent to."""
+
+    @abstractmethod
+    def save(self, data: Any, identifier: str | Path, **options: Any) -> None:
+        """Send one object."""
+
+    @abstractmethod
+    def save_batch(
+        self, data_list: Sequence[Any], identifiers: Sequence[str | Path], **options: Any
+    ) -> None:
+        """Send several objects in one operation."""
+
+
+class ReadableBackend(ABC):
+    """Anything data can be read from."""
+
+    @abstractmethod
+    def load(self, file_path: str | Path, **options: Any) -> Any:
+        """Read one object."""
+
+    @abstractmethod
+    def load_batch(self, file_paths: Sequence[str | Path], **options: Any) -> list[Any]:
+        """Read several objects, in the order given."""
+
+    @abstractmethod
+    def list_files(
+        self,
+        directory: str | Path,
+        *,
+        extensions: Sequence[str] | None = None,
+        recursive: bool = False,
+    ) -> list[str]:
+        """Return paths of the files in `directory`, in natural order."""
+
+    @abstractmethod
+    def exists(self, path: str | Path) -> bool:
+        """Return whether something is stored at `path`."""
+
+
+class StorageBackend(DataSink, ReadableBackend):
+    """Storage with the semantics of a file system."""
+
+    @abstractmethod
+    def list_dir(self, path: str | Path) -> list[str]:
+        """Return the names of entries in `path`, in natural order."""
+
+    @abstractmethod
+    def ensure_directory(self, directory: str | Path) -> None:
+        """Create `directory` and its parents where they are absent."""
+
+    @abstractmethod
+    def delete(self, path: str | Path) -> None:
+        """Remove a file or an empty directory."""
+
+
+class VirtualBackend(ReadableBackend):
+    """Files that exist by metadata only: listed and read, never written."""
