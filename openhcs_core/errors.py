@@ -4,6 +4,8 @@ A message says what was given, what was expected and how to mend it. Notes
 (``add_note``) carry where: file, line and key path.
 """
 
+from collections.abc import Sequence
+
 EXIT_DONE = 0
 EXIT_DEFECT = 1
 EXIT_CONFIG = 2
@@ -90,6 +92,28 @@ class MemoryConversionError(OpenHCSError, TypeError):
 
 
 def located(error: OpenHCSError, where: str) -> OpenHCSError:
-    """Return `error` with a note that says where it stands, e.g. ``pipeline.yaml:12 steps[2].func``."""
+    """Return `error` with a note that says its place, e.g. ``pipeline.yaml:12 steps[2].func``."""
     error.add_note(where)
     return error
+
+
+class ErrorGroup(ExceptionGroup[OpenHCSError]):
+    """Every problem of one config, found in one go.
+
+    Its exit code is the one of its first member.
+    """
+
+    def derive(self, excs: Sequence[OpenHCSError]) -> "ErrorGroup":  # type: ignore[override]  # same members
+        """Return a group of the same kind over `excs` (see :class:`ExceptionGroup`)."""
+        return ErrorGroup(self.message, excs)
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the first member."""
+        return self.exceptions[0].exit_code  # type: ignore[union-attr]  # members are leaves
+
+
+def raise_all(message: str, errors: Sequence[OpenHCSError]) -> None:
+    """Raise `errors` as one :class:`ErrorGroup`; do nothing when there are none."""
+    if errors:
+        raise ErrorGroup(message, errors)

@@ -1,0 +1,31 @@
+"""Settings: frozen models of config and pipeline files, read with line numbers."""
+
+from openhcs_core.config.base import FrozenModel
+from openhcs_core.config.storage import VFSConfig, ZarrChunkStrategy, ZarrCompressor, ZarrConfig
+from openhcs_core.config.workflow import (
+    OverrideConfig,
+    PipelineConfig,
+    PlateConfig,
+    ResourcesConfig,
+    StepConfig,
+    WorkflowConfig,
+)
+from openhcs_core.config.yaml_ import KeyPath, LocatedDocument, load_yaml, validate
+
+__all__ = [
+    "FrozenModel",
+    "KeyPath",
+    "LocatedDocument",
+    "OverrideConfig",
+    "PipelineConfig",
+    "PlateConfig",
+    "ResourcesConfig",
+    "StepConfig",
+    "VFSConfig",
+    "WorkflowConfig",
+    "ZarrChunkStrategy",
+    "ZarrCompressor",
+    "ZarrConfig",
+    "load_yaml",
+    "validate",
+]

@@ -32,7 +32,7 @@ class ZarrConfig(FrozenModel):
 
     chunk_strategy: ZarrChunkStrategy = ZarrChunkStrategy.WELL
     compressor: ZarrCompressor = ZarrCompressor.ZSTD
-    compression_level: Annotated[int, Field(ge=0, le=22)] = 1
+    compression_level: Annotated[int, Field(ge=0, le=9, description="Of blosc")] = 1
     ome_zarr_version: Literal["0.5"] = "0.5"
 
 

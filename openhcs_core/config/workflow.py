@@ -1,0 +1,167 @@
+"""The models behind ``config/config.yaml`` and ``config/pipeline.yaml``."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from openhcs_core.config.base import FrozenModel
+from openhcs_core.config.storage import VFSConfig
+from openhcs_core.constants import Component
+from openhcs_core.planes import WELL_REGEX
+
+_NAME = re.compile(r"[\w+\-()][\w+\-.() ]*")
+_RESERVED = frozenset({"all"})
+
+
+def _check_name(name: str) -> str:
+    if _NAME.fullmatch(name) is None or name != name.strip():
+        raise ValueError(
+            f"{name!r} cannot be a file and rule name; use letters, digits, space and _.+-() "
+            "and begin with none of space and dot"
+        )
+    if name.lower() in _RESERVED:
+        raise ValueError(f"{name!r} is reserved; choose another name")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+Well = Annotated[str, StringConstraints(pattern=rf"^{WELL_REGEX}$")]
+
+
+def _check_selection(wells: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    if isinstance(wells, str):
+        if wells != "all" and not re.fullmatch(f"{WELL_REGEX}:{WELL_REGEX}", wells):
+            raise ValueError("expected all, a list such as [A01, B02], or a rectangle 'A01:C12'")
+        return wells
+    wrong = [well for well in wells if not re.fullmatch(WELL_REGEX, well)]
+    if wrong:
+        raise ValueError(
+            f"not wells: {', '.join(wrong)}; expected letters and two digits, e.g. B02"
+        )
+    return wells
+
+
+def _check_results(folder: str) -> str:
+    if set(folder) & set("{}'\"$*?[]\\\n"):
+        raise ValueError(
+            f"{folder!r} has a sign that paths in rules cannot have: braces, quotes, $*?[] or \\"
+        )
+    return folder
+
+
+WellSelection = Annotated[str | tuple[str, ...], AfterValidator(_check_selection)]
+
+
+class PlateConfig(FrozenModel):
+    """One plate: where its images are and which of its wells to work on."""
+
+    path: Annotated[str, Field(min_length=1, description="Folder of the plate")]
+    microscope: Annotated[
+        Literal["auto", "imagexpress"], Field(description="auto looks and says what it found")
+    ] = "auto"
+    wells: Annotated[
+        WellSelection,
+        Field(description='all, a list such as [A01, B02], or a rectangle "A01:C12"'),
+    ] = "all"
+    exclude_wells: WellSelection = ()
+    missing_images: Annotated[
+        Literal["error", "allow"], Field(description="allow leaves explicit holes")
+    ] = "error"
+    raw: Annotated[
+        Literal["checked", "immutable"],
+        Field(description="checked notices changed images by size and mtime; immutable by name"),
+    ] = "checked"
+    pipeline: Annotated[str | None, Field(description="Overrides the global pipeline")] = None
+    plate_map: Annotated[
+        str | None, Field(description="CSV with a column 'well'; joined into every plate table")
+    ] = None
+
+
+class ExecutionConfig(FrozenModel):
+    """How steps are cut into jobs: a job a step and well."""
+
+    granularity: Literal["step"] = "step"
+    wells_per_job: Literal[1] = 1
+
+
+class WorkflowConfig(FrozenModel):
+    """Everything in ``config/config.yaml``."""
+
+    plates: Annotated[dict[Name, PlateConfig], Field(min_length=1)]
+    pipeline: str = "config/pipeline.yaml"
+    results: Annotated[str, Field(min_length=1), AfterValidator(_check_results)] = "results"
+    functions: Annotated[
+        tuple[str, ...], Field(max_length=0, description="User modules: none can be named yet")
+    ] = ()
+    failed_wells: Annotated[
+        Literal["report"], Field(description="A failed well is reported; the others finish")
+    ] = "report"
+    fallbacks: Annotated[
+        tuple[str, ...], Field(max_length=0, description="No fallback exists yet")
+    ] = ()
+    execution: ExecutionConfig = ExecutionConfig()
+    storage: VFSConfig = VFSConfig()
+
+
+class ResourcesConfig(FrozenModel):
+    """What a job of a step asks its scheduler for."""
+
+    mem_mb: Annotated[int, Field(ge=1)] | None = None
+    runtime: Annotated[int, Field(ge=1, description="Minutes")] | None = None
+
+
+class StepConfig(FrozenModel):
+    """One step of a pipeline.
+
+    ``func`` takes four forms: a reference ``library:name``; a mapping from one
+    reference to its parameters; a list of these (a chain); a mapping from
+    component values to any of these.
+    """
+
+    name: Name
+    func: Annotated[
+        str | list[Any] | dict[str, Any],
+        Field(
+            description="library:name, {library:name: {parameters}}, a list, or a component dict"
+        ),
+    ]
+    variable_components: Annotated[
+        tuple[Component, ...],
+        Field(min_length=1, description="Stacked along axis 0 of the [Z, Y, X] array"),
+    ] = (Component.SITE,)
+    group_by: Annotated[
+        Component, Field(description="The component whose value picks a component dict's entry")
+    ] = Component.CHANNEL
+    input_source: Literal["previous", "pipeline_start"] = "previous"
+    passthrough: Annotated[
+        tuple[str, ...], Field(description="Component values left as they are")
+    ] = ()
+    slice_by_slice: Annotated[
+        bool | None, Field(description="null: along anything but z, for functions that can do both")
+    ] = None
+    keep: Annotated[bool, Field(description="Keep this step's images as OME-Zarr")] = False
+    output_dtype: (
+        Annotated[
+            Literal["uint8", "uint16", "int32", "float32", "float64"],
+            Field(description="Cast the result; values that do not fit are an error"),
+        ]
+        | None
+    ) = None
+    resources: ResourcesConfig = ResourcesConfig()
+
+
+class OverrideConfig(FrozenModel):
+    """Other parameters for some wells."""
+
+    plates: Annotated[tuple[str, ...], Field(description="Empty: every plate")] = ()
+    wells: Annotated[tuple[Well, ...], Field(min_length=1)]
+    set: Annotated[dict[str, dict[str, Any]], Field(min_length=1, description="step: parameters")]
+
+
+class PipelineConfig(FrozenModel):
+    """Everything in ``config/pipeline.yaml``."""
+
+    name: Name = "pipeline"
+    steps: Annotated[tuple[StepConfig, ...], Field(min_length=1)]
+    overrides: tuple[OverrideConfig, ...] = ()

@@ -1,0 +1,196 @@
+"""YAML 1.2 with line numbers.
+
+ruamel.yaml reads YAML 1.2, where ``1e-3`` is a number and ``on`` is text;
+PyYAML, which Snakemake's ``configfile:`` uses, reads 1.1 and gets both wrong.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from openhcs_core.config.base import FrozenModel
+from openhcs_core.errors import ConfigError, located, raise_all
+
+KeyPath = tuple[str | int, ...]
+M = TypeVar("M", bound=FrozenModel)
+
+
+@dataclass(frozen=True)
+class LocatedDocument:
+    """Plain data of a YAML file and the line of every key.
+
+    Attributes
+    ----------
+    path : str
+        The file, as the user gave it.
+    data : object
+        Mappings, lists, text, numbers, booleans, null.
+    lines : mapping of key path to int
+        Line numbers from 1.
+    """
+
+    path: str
+    data: Any
+    lines: Mapping[KeyPath, int]
+
+    def where(self, key_path: KeyPath) -> str:
+        """Return e.g. ``config/pipeline.yaml:12 steps[2].func`` for a key path.
+
+        A path that goes deeper than the file does gets the line of its deepest known part.
+        """
+        known = key_path
+        while known and known not in self.lines:
+            known = known[:-1]
+        line = self.lines.get(known, 1)
+        return f"{self.path}:{line} {render_key_path(key_path)}".rstrip()
+
+
+def render_key_path(key_path: KeyPath) -> str:
+    """Return ``steps[2].func`` for ``("steps", 2, "func")``."""
+    text = ""
+    for part in key_path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def load_yaml(path: str | Path) -> LocatedDocument:
+    """Read a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        The file is absent or is not YAML; the message has the line.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or "unreadable"
+        raise ConfigError(f"{path}: {reason}; expected a YAML file there") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text ({error.reason})") from error
+    try:
+        node = YAML(typ="rt", pure=True).load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        problem = (error.problem or "not YAML").splitlines()[0]
+        raise ConfigError(f"{path}:{line}: not valid YAML: {problem}") from error
+    lines: dict[KeyPath, int] = {}
+    try:
+        data = _plain(node, (), lines)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return LocatedDocument(str(path), data, lines)
+
+
+def _plain(node: Any, at: KeyPath, lines: dict[KeyPath, int]) -> Any:
+    """Turn ruamel's nodes into plain data, noting the line of each key."""
+    if isinstance(node, Mapping):
+        result = {}
+        for key, value in node.items():
+            here = (*at, str(key))
+            lines[here] = node.lc.key(key)[0] + 1  # type: ignore[attr-defined]  # ruamel's node
+            result[str(key)] = _plain(value, here, lines)
+        return result
+    if isinstance(node, Sequence) and not isinstance(node, str):
+        for number in range(len(node)):
+            lines[(*at, number)] = node.lc.item(number)[0] + 1  # type: ignore[attr-defined]
+        return [_plain(value, (*at, number), lines) for number, value in enumerate(node)]
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    if node is None or isinstance(node, date):
+        return node
+    raise ConfigError(
+        f"{render_key_path(at)}: tags such as !!name are not read; write plain values"
+    )
+
+
+def validate(model: type[M], document: LocatedDocument) -> M:
+    """Check a document against a model.
+
+    Raises
+    ------
+    ErrorGroup
+        Every mistake, each with file, line, key path and remedy.
+    """
+    try:
+        return model.model_validate(document.data if document.data is not None else {})
+    except ValidationError as error:
+        problems = [_problem(item, document, model) for item in error.errors()]
+        count = len(problems)
+        raise_all(f"{document.path}: {count} problem{'s' if count != 1 else ''}", problems)
+        raise
+
+
+def _problem(item: Any, document: LocatedDocument, model: type[FrozenModel]) -> ConfigError:
+    """Turn one of pydantic's findings into an error a person can act on."""
+    key_path = _key_path(item["loc"], document.data)
+    if item["type"] == "extra_forbidden":
+        known = sorted(_known_keys(model, key_path[:-1]))
+        key = str(key_path[-1])
+        close = get_close_matches(key, known, n=1)
+        remedy = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+        message = f"unknown key {key!r}; {remedy}"
+    elif item["type"] == "missing":
+        message = f"required key {str(key_path[-1])!r} is missing"
+    else:
+        message = f"{item['msg'].removeprefix('Value error, ')}; found {item['input']!r}"
+    error = ConfigError(message)
+    located(error, document.where(key_path))
+    return error
+
+
+def _key_path(loc: tuple[int | str, ...], data: Any) -> KeyPath:
+    """Keep the parts of pydantic's location that are keys of the file (it adds type tags)."""
+    path: list[str | int] = []
+    for number, part in enumerate(loc):
+        is_last = number == len(loc) - 1
+        if isinstance(data, Mapping) and isinstance(part, str):
+            if part in data:
+                data = data[part]
+                path.append(part)
+            elif is_last and part != "[key]":
+                path.append(part)
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+            path.append(part)
+    return tuple(path)
+
+
+def _known_keys(model: type[FrozenModel], key_path: KeyPath) -> set[str]:
+    """Return the keys that the model allows at `key_path`, found in its JSON Schema."""
+    schema = model.model_json_schema(by_alias=True)
+    definitions = schema.get("$defs", {})
+    nodes = [schema]
+    for part in key_path:
+        nodes = [child for node in nodes for child in _children(node, part, definitions)]
+    return {key for node in nodes for key in _resolve(node, definitions).get("properties", {})}
+
+
+def _resolve(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    reference = node.get("$ref")
+    return definitions[reference.rsplit("/", 1)[-1]] if reference else node
+
+
+def _children(
+    node: dict[str, Any], part: str | int, definitions: dict[str, Any]
+) -> list[dict[str, Any]]:
+    node = _resolve(node, definitions)
+    if isinstance(part, int):
+        found = [node.get("items")]
+    else:
+        found = [node.get("properties", {}).get(part), node.get("additionalProperties")]
+    branches = [child for child in found if isinstance(child, dict)][:1]
+    return [
+        _resolve(option, definitions)
+        for branch in branches
+        for option in branch.get("anyOf", [branch])
+    ]
