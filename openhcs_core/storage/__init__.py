@@ -1,0 +1,55 @@
+"""The virtual file system: one interface over memory, disk, OME-Zarr and virtual workspaces.
+
+Importing this package loads no array library; a backend is imported when it is first used.
+"""
+
+from openhcs_core.storage.atomic import replace_file
+from openhcs_core.storage.backend_registry import (
+    BackendEntry,
+    create_storage_registry,
+    discover_all_backends,
+    get_backend_instance,
+)
+from openhcs_core.storage.backends.ome_zarr_model import (
+    ChannelMetadata,
+    FieldImages,
+    ImageMetadata,
+    PlateLayout,
+)
+from openhcs_core.storage.backends.ome_zarr_reader import (
+    list_planes,
+    read_image_metadata,
+    read_plane,
+    read_planes,
+)
+from openhcs_core.storage.backends.ome_zarr_writer import write_plate_metadata, write_well
+from openhcs_core.storage.base import (
+    DataSink,
+    ReadableBackend,
+    StorageBackend,
+    VirtualBackend,
+)
+from openhcs_core.storage.filemanager import FileManager
+
+__all__ = [
+    "BackendEntry",
+    "ChannelMetadata",
+    "DataSink",
+    "FieldImages",
+    "FileManager",
+    "ImageMetadata",
+    "PlateLayout",
+    "ReadableBackend",
+    "StorageBackend",
+    "VirtualBackend",
+    "create_storage_registry",
+    "discover_all_backends",
+    "get_backend_instance",
+    "list_planes",
+    "read_image_metadata",
+    "read_plane",
+    "read_planes",
+    "replace_file",
+    "write_plate_metadata",
+    "write_well",
+]

@@ -45,6 +45,10 @@ class ReadableBackend(ABC):
     def exists(self, path: str | Path) -> bool:
         """Return whether something is stored at `path`."""
 
+    def describe(self, path: str | Path) -> str:
+        """Return what messages call the data at `path`: the path, or more that helps find it."""
+        return str(path)
+
 
 class StorageBackend(DataSink, ReadableBackend):
     """Storage with the semantics of a file system."""

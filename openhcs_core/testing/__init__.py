@@ -1,0 +1,1 @@
+"""Conformance kits for extensions; they need pytest and the libraries under test."""

@@ -1,0 +1,1 @@
+"""The backends; :mod:`openhcs_core.storage.backend_registry` finds them by name."""

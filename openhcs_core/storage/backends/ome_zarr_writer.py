@@ -1,0 +1,237 @@
+"""Writing OME-Zarr plates so that many jobs can do it at once.
+
+A plate is complete from the top: one job writes the plate's and the rows' groups
+(:func:`write_plate_metadata`), and each well's job writes inside its own well only
+(:func:`write_well`). Nobody reads and changes a file that somebody else writes.
+"""
+
+import errno
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openhcs_core.config import ZarrConfig
+from openhcs_core.errors import InputDataError, StorageResolutionError
+from openhcs_core.planes import PlaneKey, split_well
+from openhcs_core.storage.atomic import TEMPORARY_PREFIX, temporary_name
+from openhcs_core.storage.backends.ome_zarr_metadata import (
+    GROUP_FILE,
+    group,
+    image_group,
+    label_group,
+    labels_group,
+    plate_group,
+    well_group,
+    write_json,
+)
+from openhcs_core.storage.backends.ome_zarr_model import (
+    FieldImages,
+    ImageMetadata,
+    PlateLayout,
+    well_path,
+)
+from openhcs_core.storage.backends.zarr_arrays import WrittenArray, write_array
+
+if TYPE_CHECKING:
+    from openhcs_core.storage.backends.ome_zarr_model import PlaneSource
+
+_DEFAULT_CONFIG = ZarrConfig()
+
+
+def write_plate_metadata(store: Path, layout: PlateLayout) -> None:
+    """Write the groups of a plate and its rows; the plate's ``zarr.json`` comes last.
+
+    Parameters
+    ----------
+    store : Path
+        ``<step>.ome.zarr``; created where it is absent.
+    layout : PlateLayout
+        Its wells.
+    """
+    rows = dict.fromkeys(split_well(well)[0] for well in layout.wells)
+    for row in rows:
+        write_json(store / row / GROUP_FILE, group())
+    write_json(store / GROUP_FILE, plate_group(layout))
+
+
+def write_well(
+    store: Path,
+    well: str,
+    fields: Iterable[FieldImages],
+    image_metadata: ImageMetadata,
+    zarr_config: ZarrConfig = _DEFAULT_CONFIG,
+    *,
+    stage_dir: Path | None = None,
+    confirm: Callable[[], None] | None = None,
+) -> None:
+    """Write a whole well, replacing what was there; its ``zarr.json`` comes last.
+
+    All fields are built in a temporary folder and then renamed: a well with a ``zarr.json``
+    has all its fields, whole, and no others. An error while they are built leaves the well
+    as it was. Nothing outside the well's folder is touched. Equal input gives equal bytes.
+
+    Parameters
+    ----------
+    store : Path
+        ``<step>.ome.zarr``.
+    well : str
+        For example ``"B02"``; its folder may be there already, and empty.
+    fields : iterable of FieldImages
+        Read once, one field at a time. None at all gives a well without images.
+    image_metadata : ImageMetadata
+        Axes that all fields of the plate share.
+    zarr_config : ZarrConfig
+        Chunks and codec.
+    stage_dir : Path, optional
+        Where to build fields, on the same file system and used by this well alone; a hidden
+        folder in the well when absent.
+    confirm : callable, optional
+        Called when all fields are built, before the first rename; raises to stop.
+
+    Raises
+    ------
+    InputDataError
+        Planes of one field differ in shape or dtype, or labels are no integers of that shape.
+    StorageResolutionError
+        A field or plane that does not belong here, or `stage_dir` on another file system.
+    ConfigError
+        The compression level is not one that the codec has.
+    """
+    folder = store / well_path(well)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _stage(stage_dir or folder) as stage:
+        written = _write_fields(stage, well, fields, image_metadata, zarr_config)
+        if confirm is not None:
+            confirm()
+        (folder / GROUP_FILE).unlink(missing_ok=True)
+        for path in written.values():
+            _swap(stage, path, folder)
+        _remove_other_folders(folder, keep={*written.values(), stage.name})
+    write_json(folder / GROUP_FILE, well_group(written, image_metadata))
+
+
+def _write_fields(
+    stage: Path,
+    well: str,
+    fields: Iterable[FieldImages],
+    metadata: ImageMetadata,
+    config: ZarrConfig,
+) -> dict[int, str]:
+    """Build each field in `stage`; return the fields' names by site."""
+    written: dict[int, str] = {}
+    for images in fields:
+        images.check(well)
+        if images.site in written or images.path in written.values():
+            raise StorageResolutionError(
+                f"well {well}: site {images.site} or field {images.path!r} is given twice"
+            )
+        _write_field(stage / images.path, well, images, metadata, config)
+        written[images.site] = images.path
+    return written
+
+
+def _write_field(
+    folder: Path,
+    well: str,
+    images: FieldImages,
+    metadata: ImageMetadata,
+    config: ZarrConfig,
+) -> None:
+    name = f"{well} field {images.path}"
+    places = _places(images.planes, metadata)
+    shape = (len(metadata.timepoints), len(metadata.channels), len(metadata.z_indices))
+    written = write_array(folder / "0", _in_order(images.planes, places), shape, config)
+    for label in sorted(images.labels):
+        _write_label(folder, label, images.labels[label], metadata, config, written)
+    if images.labels:
+        write_json(folder / "labels" / GROUP_FILE, labels_group(sorted(images.labels)))
+    planes = {key.filename: list(place) for key, place in places.items()}
+    write_json(folder / GROUP_FILE, image_group(name, metadata, planes, written.ranges))
+
+
+def _write_label(
+    field_folder: Path,
+    name: str,
+    sources: "Mapping[PlaneKey, PlaneSource]",
+    metadata: ImageMetadata,
+    config: ZarrConfig,
+    image: WrittenArray,
+) -> None:
+    """Write one label image; it is of one channel, so its c axis has length 1."""
+    folder = field_folder / "labels" / name
+    places = {key: (t, 0, z) for key, (t, _, z) in _places(sources, metadata).items()}
+    shape = (len(metadata.timepoints), 1, len(metadata.z_indices))
+    written = write_array(folder / "0", _in_order(sources, places), shape, config)
+    key = next(iter(places))
+    if "int" not in written.dtype:
+        raise InputDataError(
+            f"{key.filename}: label image {name!r} expected whole numbers, found {written.dtype}; "
+            "a label is the number of an object"
+        )
+    if written.plane_shape != image.plane_shape:
+        raise InputDataError(
+            f"{key.filename}: label image {name!r} expected the shape of its image "
+            f"{image.plane_shape}, found {written.plane_shape}"
+        )
+    planes = {key.filename: list(place) for key, place in places.items()}
+    write_json(folder / GROUP_FILE, label_group(name, metadata, planes))
+
+
+def _places(
+    sources: "Mapping[PlaneKey, PlaneSource]", metadata: ImageMetadata
+) -> dict[PlaneKey, tuple[int, int, int]]:
+    """Return ``(t, c, z)`` of each plane, in that order whatever the mapping's order."""
+    places = {key: metadata.index_of(key) for key in sources}
+    return dict(sorted(places.items(), key=lambda item: item[1]))
+
+
+def _in_order(
+    sources: "Mapping[PlaneKey, PlaneSource]", places: Mapping[PlaneKey, tuple[int, int, int]]
+) -> "Iterator[tuple[str, tuple[int, int, int], PlaneSource]]":
+    for key, place in places.items():
+        yield key.filename, place, sources[key]
+
+
+@contextmanager
+def _stage(parent: Path) -> Iterator[Path]:
+    """Make a temporary folder, and remove it with those that killed jobs left behind."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for stale in parent.glob(f"{TEMPORARY_PREFIX}*"):
+        _remove(stale)
+    stage = parent / temporary_name()
+    stage.mkdir()
+    try:
+        yield stage
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _swap(stage: Path, name: str, folder: Path) -> None:
+    """Put a finished field in place of an older one of its name."""
+    final = folder / name
+    try:
+        if final.exists():
+            final.rename(stage / temporary_name())
+        (stage / name).rename(final)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        raise StorageResolutionError(
+            f"{stage}: expected a folder on the file system of {folder}, found another; "
+            "fields cannot be renamed from there: choose another stage_dir"
+        ) from error
+
+
+def _remove_other_folders(folder: Path, keep: set[str]) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and entry.name not in keep:
+            _remove(entry)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

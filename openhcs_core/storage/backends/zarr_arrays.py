@@ -1,0 +1,214 @@
+"""Zarr v3 arrays of image planes, by zarr-python: a field written whole, planes read singly."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from openhcs_core.config import ZarrChunkStrategy, ZarrCompressor, ZarrConfig
+from openhcs_core.errors import InputDataError
+from openhcs_core.storage.backends.ome_zarr_metadata import AXES, DisplayRange
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from openhcs_core.storage.backends.ome_zarr_model import PlaneSource
+
+Place = tuple[int, int, int]
+"""Index ``(t, c, z)`` of a plane."""
+
+_DTYPES = frozenset(
+    {"bool", "float16", "float32", "float64"}
+    | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenArray:
+    """What :func:`write_array` saw: ``(Y, X)``, dtype name, and each channel's span."""
+
+    plane_shape: tuple[int, ...]
+    dtype: str
+    ranges: Mapping[int, DisplayRange]
+
+
+def write_array(
+    folder: Path,
+    planes: "Iterable[tuple[str, Place, PlaneSource]]",
+    outer_shape: Place,
+    config: ZarrConfig,
+) -> WrittenArray:
+    """Write an array ``[t, c, z, y, x]``; planes that are not given are zero.
+
+    Parameters
+    ----------
+    folder : Path
+        The array's new folder.
+    planes : iterable of (str, (int, int, int), ndarray or callable)
+        Name for messages, place ``(t, c, z)``, and pixels ``[Y, X]``. Values are written as
+        they are, byte order apart. The whole array is in memory once: a shard that is
+        written plane by plane costs six times one that is written whole.
+    outer_shape : (int, int, int)
+        Length of the axes t, c, z.
+    config : ZarrConfig
+        Chunks and codec.
+
+    Raises
+    ------
+    InputDataError
+        A plane has another shape or dtype than the first, or is no image.
+    """
+    import zarr
+
+    whole, places = _assemble(planes, outer_shape)
+    sharded = config.chunk_strategy is ZarrChunkStrategy.WELL
+    array = zarr.create_array(
+        folder,
+        shape=whole.shape,
+        dtype=whole.dtype,
+        chunks=(1, 1, 1, *whole.shape[3:]),
+        shards=whole.shape if sharded else None,
+        compressors=_compressors(config),
+        fill_value=0,
+        dimension_names=AXES,
+        # a chunk that is all zero is a file too: what is missing has been lost
+        config={"write_empty_chunks": True},
+    )
+    if sharded:
+        array[...] = whole
+    else:
+        for place in places:
+            array[place] = whole[place]
+    _sync(folder)
+    ranges = {
+        channel: _span([whole[place] for place in places if place[1] == channel])
+        for channel in sorted({place[1] for place in places})
+    }
+    return WrittenArray(whole.shape[3:], whole.dtype.name, ranges)
+
+
+def _assemble(
+    planes: "Iterable[tuple[str, Place, PlaneSource]]", outer_shape: Place
+) -> "tuple[NDArray[Any], list[Place]]":
+    """Load planes one after the other into ``[t, c, z, y, x]``, and return their places too."""
+    import numpy as np
+
+    whole: NDArray[Any] = np.empty(0)
+    places: list[Place] = []
+    for place, image in _checked_planes(planes):
+        if not places:
+            whole = np.zeros((*outer_shape, *image.shape), image.dtype.newbyteorder("="))
+        whole[place] = image
+        places.append(place)
+    return whole, places
+
+
+def open_array(folder: Path) -> "Callable[[Place], NDArray[Any]]":
+    """Return a function that reads the plane at ``(t, c, z)`` as ``[Y, X]``, owned by the caller.
+
+    Raises
+    ------
+    InputDataError
+        The array's metadata are missing or damaged; from the returned function: the plane's
+        chunk is missing or damaged.
+    """
+    import numpy as np
+    import zarr
+
+    try:
+        array = zarr.open_array(folder, mode="r", zarr_format=3)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputDataError(
+            f"{folder}: array cannot be opened ({error}); write the well again"
+        ) from error
+    grid = array.shards or array.chunks
+
+    def read(place: Place) -> "NDArray[Any]":
+        # zarr reads a lost file as zeros
+        file = folder.joinpath(
+            "c", *(str(at // size) for at, size in zip(place, grid, strict=False))
+        )
+        damaged = f"{folder}: plane [t, c, z] = {list(place)} is missing or damaged"
+        if not (file / "0" / "0").is_file():
+            raise InputDataError(f"{damaged}; write the well again")
+        try:
+            return np.array(array[place])
+        except (OSError, ValueError, LookupError, RuntimeError) as error:
+            raise InputDataError(f"{damaged} ({error}); write the well again") from error
+
+    return read
+
+
+def _compressors(config: ZarrConfig) -> Any:
+    from zarr.codecs import BloscCodec
+
+    if config.compressor is ZarrCompressor.NONE:
+        return None
+    name: Literal["zstd", "lz4"] = "zstd" if config.compressor is ZarrCompressor.ZSTD else "lz4"
+    return BloscCodec(cname=name, clevel=config.compression_level, shuffle="bitshuffle")
+
+
+def _sync(folder: Path) -> None:
+    """Bring every file of a folder to disk: it is renamed into place afterwards."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            descriptor = os.open(file, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _checked_planes(
+    planes: "Iterable[tuple[str, Place, PlaneSource]]",
+) -> "Iterator[tuple[Place, NDArray[Any]]]":
+    """Load each plane and check it against the first."""
+    import numpy as np
+
+    expected: tuple[str, str] | None = None
+    for name, place, source in planes:
+        image = source() if callable(source) else source
+        if not isinstance(image, np.ndarray) or image.ndim != len("yx") or image.size == 0:
+            raise InputDataError(
+                f"{name}: expected a numpy array [Y, X], found {_described(image)}; "
+                "a step has to return one image a plane"
+            )
+        if image.dtype.name not in _DTYPES:
+            raise InputDataError(
+                f"{name}: expected whole or floating numbers, found {image.dtype}; convert it first"
+            )
+        found = _described(image)
+        if expected is None:
+            expected = (found, name)
+        elif found != expected[0]:
+            raise InputDataError(
+                f"{name}: expected {expected[0]} like {expected[1]}, found {found}; all planes of "
+                "a field need one shape and dtype: set output_dtype, or keep the channels apart"
+            )
+        yield place, image
+
+
+def _described(image: Any) -> str:
+    """Return shape and dtype whatever the byte order, ``256x256 uint16``."""
+    import numpy as np
+
+    if not isinstance(image, np.ndarray):
+        return type(image).__name__
+    return f"{'x'.join(map(str, image.shape))} {image.dtype.name}"
+
+
+def _span(images: "list[NDArray[Any]]") -> DisplayRange:
+    """Return what a channel's finite values span, never of no width, for viewers."""
+    import numpy as np
+
+    finite = [image[np.isfinite(image)] for image in images]
+    values = [part for part in finite if part.size]
+    low = min((float(part.min()) for part in values), default=0.0)
+    high = max((float(part.max()) for part in values), default=0.0)
+    end = high if high > low else low + 1
+    dtype = images[0].dtype
+    if dtype.kind in "ui":
+        limits = np.iinfo(dtype)
+        return DisplayRange(float(limits.min), float(limits.max), low, end)
+    return DisplayRange(low, end, low, end)
