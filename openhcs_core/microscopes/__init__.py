@@ -1,0 +1,49 @@
+"""What plates consist of: handlers that read an instrument's folders and metadata.
+
+Handlers list a folder and read a few image headers; no pixel is read, nothing is
+written into a plate, and no array library is imported.
+"""
+
+from openhcs_core.microscopes.base import (
+    AUTO,
+    HANDLERS,
+    MicroscopeHandler,
+    find_claims,
+    get_handler,
+    load_handler,
+)
+from openhcs_core.microscopes.metadata import (
+    METADATA_FILENAME,
+    build_workspace_metadata,
+    dump,
+    get_available_backends,
+    get_image_files,
+    get_primary_backend,
+    read_workspace_metadata,
+    write_if_changed,
+)
+from openhcs_core.microscopes.plate_index import ChannelInfo, ImageFile, PlateIndex
+from openhcs_core.microscopes.selection import WellIndex, select_wells, well_index
+
+__all__ = [
+    "AUTO",
+    "HANDLERS",
+    "METADATA_FILENAME",
+    "ChannelInfo",
+    "ImageFile",
+    "MicroscopeHandler",
+    "PlateIndex",
+    "WellIndex",
+    "build_workspace_metadata",
+    "dump",
+    "find_claims",
+    "get_available_backends",
+    "get_handler",
+    "get_image_files",
+    "get_primary_backend",
+    "load_handler",
+    "read_workspace_metadata",
+    "select_wells",
+    "well_index",
+    "write_if_changed",
+]

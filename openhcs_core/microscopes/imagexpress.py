@@ -1,0 +1,194 @@
+"""Molecular Devices ImageXpress: plates exported by MetaXpress, or its database's folders."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from openhcs_core.errors import InputDataError
+from openhcs_core.microscopes.base import MicroscopeHandler
+from openhcs_core.microscopes.completeness import find_missing, undeclared_warnings
+from openhcs_core.microscopes.htd import Htd, read_htd
+from openhcs_core.microscopes.imagexpress_files import PlateFiles, find_evidence, scan_plate
+from openhcs_core.microscopes.imagexpress_planes import Planes, choose_planes
+from openhcs_core.microscopes.plate_index import ImageFile, PlateIndex
+from openhcs_core.microscopes.samples import HeaderReader, describe_channels
+from openhcs_core.planes import well_order
+
+_LOOKED_FOR = (
+    "images named <plate>_<well>[_s<site>][_w<wave>].tif, in folders TimePoint_n and ZStep_n or not"
+)
+
+_Z_JITTER = 0.05
+"""Stage positions give the distance of planes to a few per cent."""
+
+
+class ImageXpressHandler(MicroscopeHandler):
+    """Reads ``[TimePoint_n/][ZStep_n/]<plate>_<well>[_s<site>][_w<wave>].tif`` and the HTD file.
+
+    Also ``<date>/<acquisition>/[ZStep_n/]`` with a GUID in each name, as in the
+    MetaXpress database: there projections lie outside of the ZStep folders, and no
+    HTD file gives names to the channels.
+    """
+
+    name = "imagexpress"
+    parser_name = "ImageXpressFilenameParser"
+
+    def find_evidence(self, plate_path: Path) -> str | None:
+        """Return the HTD file or the typically named image that was found."""
+        return find_evidence(plate_path)
+
+    def looked_for(self) -> str:
+        """Say what makes a folder an ImageXpress plate."""
+        return f"an HTD file, or {_LOOKED_FOR}"
+
+    def read_index(self, plate_path: Path) -> PlateIndex:
+        """Scan the folder once, open a few headers of each channel."""
+        files = scan_plate(plate_path)
+        if not files.images:
+            raise _no_images_error(plate_path, files)
+        htd = _read_plate_htd(plate_path, files)
+        headers = HeaderReader(plate_path)
+        planes = choose_planes(files.images, htd, headers)
+        images = _sorted_images(planes)
+        names = htd.channels if htd is not None else {}
+        channels, odd = describe_channels(images, names, headers)
+        pixel_size_um, pixel_warnings = _pixel_size(headers)
+        z_step_um, z_warnings = _z_step(planes.z_steps_um)
+        declared_sites, site_warnings = _declared_sites(htd, images)
+        warnings = (
+            *_file_warnings(files),
+            *planes.warnings,
+            *(_htd_warnings(htd, images) if htd is not None else _no_htd_warnings()),
+            *site_warnings,
+            *pixel_warnings,
+            *z_warnings,
+            *odd,
+            *(f"a sampled image was passed over: {text}" for text in headers.problems.values()),
+        )
+        return PlateIndex(
+            plate_path=plate_path,
+            microscope=self.name,
+            parser=self.parser_name,
+            images=images,
+            channels=channels,
+            missing=find_missing(images, (htd and htd.wells) or (), declared_sites),
+            pixel_size_um=pixel_size_um,
+            z_step_um=z_step_um,
+            grid_dimensions=htd.grid if htd is not None else None,
+            warnings=warnings,
+            projections=planes.projections,
+            copies=planes.copies,
+        )
+
+
+def _no_images_error(plate_path: Path, files: PlateFiles) -> InputDataError:
+    found = []
+    if files.strays:
+        found.append(f"{len(files.strays)} TIFF files of other names, e.g. {min(files.strays)}")
+    if files.thumbnails:
+        found.append(f"{files.thumbnails} thumbnails")
+    if files.htd_files:
+        found.append(f"the HTD file {min(files.htd_files)}")
+    return InputDataError(
+        f"{plate_path} has no ImageXpress images: looked for {_LOOKED_FOR}; "
+        f"found {', '.join(found) or 'no TIFF file'}. Give the plate's own folder"
+    )
+
+
+def _read_plate_htd(plate_path: Path, files: PlateFiles) -> Htd | None:
+    """Read the HTD file nearest to the plate's folder: exports repeat it in every folder."""
+    if not files.htd_files:
+        return None
+    depth = min(name.count("/") for name in files.htd_files)
+    nearest = sorted(name for name in files.htd_files if name.count("/") == depth)
+    htd = read_htd(plate_path / nearest[0], nearest[0])
+    for name in nearest[1:]:
+        if (plate_path / name).read_bytes() != (plate_path / nearest[0]).read_bytes():
+            raise InputDataError(
+                f"{plate_path} has different HTD files: {nearest[0]} and {name}; expected one "
+                "plate. Give the folder of a single plate"
+            )
+    return htd
+
+
+def _sorted_images(planes: Planes) -> tuple[ImageFile, ...]:
+    by_key = planes.images
+    orders = {well: well_order(well) for well in {key.well for key in by_key}}
+    numbers = {channel: int(channel) for channel in {key.channel for key in by_key}}
+    keys = sorted(
+        by_key, key=lambda k: (orders[k.well], k.site, numbers[k.channel], k.z_index, k.timepoint)
+    )
+    return tuple(
+        ImageFile(key, raw.path, raw.size_bytes, raw.mtime_ns)
+        for key, raw in zip(keys, map(by_key.__getitem__, keys), strict=True)
+    )
+
+
+def _pixel_size(headers: HeaderReader) -> tuple[float | None, list[str]]:
+    sizes = sorted({entry.pixel_size_um for entry in headers.metadata if entry.pixel_size_um})
+    if len(sizes) > 1:
+        found = ", ".join(f"{size:g}" for size in sizes)
+        return None, [f"images have different pixel sizes: {found} µm; none is used"]
+    return (sizes[0] if sizes else None), []
+
+
+def _declared_sites(htd: Htd | None, images: Sequence[ImageFile]) -> tuple[range, list[str]]:
+    """Return the sites that every well should have, when numbers in names are those of the HTD."""
+    if htd is None or htd.sites is None:
+        return range(0), []
+    declared = range(1, htd.sites + 1)
+    beyond = sorted({image.key.site for image in images} - set(declared))
+    if beyond:
+        text = (
+            f"{htd.name} declares {htd.sites} sites but there are images of site "
+            f"{', '.join(map(str, beyond))}; only sites that some well has are expected"
+        )
+        return range(0), [text]
+    return declared, []
+
+
+def _file_warnings(files: PlateFiles) -> list[str]:
+    warnings = [f"{path} is a link to nothing" for path in sorted(files.dangling)]
+    if files.strays:
+        warnings.append(
+            f"{len(files.strays)} TIFF files are not named as images of a well and are left out, "
+            f"e.g. {min(files.strays)}"
+        )
+    return warnings
+
+
+def _no_htd_warnings() -> list[str]:
+    return ["no HTD file: channels have no names, and wells or sites without any image go unseen"]
+
+
+def _htd_warnings(htd: Htd, images: Sequence[ImageFile]) -> list[str]:
+    waves = {
+        int(id_): f"{id_} {name!r}" for id_, name in htd.channels.items() if id_ in htd.collected
+    }
+    keys = {image.key[2:] for image in images}
+    warnings = [
+        *undeclared_warnings(htd.name, "channel", waves, {int(key[0]) for key in keys}),
+        *undeclared_warnings(htd.name, "z plane", _numbers(htd.z_steps), {key[1] for key in keys}),
+        *undeclared_warnings(
+            htd.name, "time point", _numbers(htd.timepoints), {key[2] for key in keys}
+        ),
+    ]
+    extra = sorted({image.key.well for image in images} - set(htd.wells or ()), key=well_order)
+    if htd.wells is not None and extra:
+        warnings.append(
+            f"there are images of well {', '.join(extra)}, which {htd.name} does not declare"
+        )
+    return warnings
+
+
+def _numbers(count: int | None) -> dict[int, str]:
+    return {number: str(number) for number in range(1, (count or 0) + 1)}
+
+
+def _z_step(distances_um: Sequence[float]) -> tuple[float | None, list[str]]:
+    """Return the distance of planes when channels agree but for the stage's jitter."""
+    if not distances_um:
+        return None, []
+    low, high = min(distances_um), max(distances_um)
+    if high - low > _Z_JITTER * high:
+        return None, [f"channels have planes {low:g} to {high:g} µm apart; no distance is used"]
+    return distances_um[0], []

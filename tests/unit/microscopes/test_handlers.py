@@ -1,0 +1,101 @@
+import gc
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from openhcs_core.errors import ConfigError, InputDataError
+from openhcs_core.microscopes import HANDLERS, MicroscopeHandler, find_claims, get_handler
+from openhcs_core.microscopes.imagexpress import ImageXpressHandler
+
+
+def test_auto_recognises_the_real_plate_and_says_why(demo_plate, caplog):
+    with caplog.at_level(logging.INFO):
+        handler = get_handler("auto", demo_plate)
+    assert handler.name == "imagexpress"
+    assert "9987.HTD" in caplog.text
+    assert find_claims(demo_plate) == {"imagexpress": "the HTD file 9987.HTD"}
+
+
+def test_auto_recognises_names_where_no_htd_file_is(tmp_path, write_image):
+    write_image(tmp_path / "2023-02-21" / "1334" / "ZStep_1" / "P_E07_s1_w1.tif")
+    reason = get_handler("auto", tmp_path).detect(tmp_path)
+    assert reason is not None
+    assert "2023-02-21/1334/ZStep_1/P_E07_s1_w1.tif" in reason
+
+
+def test_auto_refuses_a_folder_of_other_images_and_says_what_it_looked_for(tmp_path, write_image):
+    write_image(tmp_path / "holiday_B02.tif")
+    with pytest.raises(InputDataError) as caught:
+        get_handler("auto", tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert "imagexpress: an HTD file" in str(caught.value)
+
+
+class _Other(ImageXpressHandler):
+    name = "other"
+
+
+def test_two_claims_to_one_plate_are_for_the_user_to_settle(demo_plate, monkeypatch):
+    monkeypatch.setitem(HANDLERS, "other", f"{__name__}:_Other")
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[_Other.__module__])
+    with pytest.raises(InputDataError, match=r"imagexpress, by .*; other, by"):
+        get_handler("auto", demo_plate)
+    assert get_handler("other", demo_plate).name == "other"
+
+
+def test_unknown_microscope_lists_the_known(demo_plate):
+    with pytest.raises(ConfigError, match=r"'zeiss'.*auto, imagexpress"):
+        get_handler("zeiss", demo_plate)
+
+
+@pytest.mark.parametrize("name", ["auto", "imagexpress"])
+def test_missing_empty_and_wrong_folders_are_data_errors(tmp_path, name):
+    def index(path: Path):
+        return get_handler(name, path).index(path)
+
+    with pytest.raises(InputDataError, match="does not exist"):
+        index(tmp_path / "absent")
+    with pytest.raises(InputDataError, match="is empty"):
+        index(tmp_path)
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(InputDataError, match="is a file"):
+        index(tmp_path / "notes.txt")
+    with pytest.raises(InputDataError, match="looked for") as caught:
+        index(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_indexing_leaves_the_garbage_collector_as_it_was(demo_plate, tmp_path):
+    handler = get_handler("imagexpress", demo_plate)
+    handler.index(demo_plate)
+    assert gc.isenabled()
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(InputDataError):
+        handler.index(tmp_path)
+    assert gc.isenabled()
+
+
+def test_every_handler_keeps_the_contract(demo_plate):
+    for name in HANDLERS:
+        handler = get_handler(name, demo_plate)
+        assert isinstance(handler, MicroscopeHandler)
+        assert handler.name == name
+        assert handler.parser_name
+        assert handler.looked_for()
+
+
+def test_indexing_a_plate_imports_no_array_library(demo_plate):
+    code = (
+        "import sys; from pathlib import Path; from openhcs_core.microscopes import get_handler\n"
+        "p = Path(sys.argv[1]); print(len(get_handler('auto', p).index(p).images))\n"
+        "heavy = {'numpy', 'tifffile', 'zarr', 'pandas', 'scipy', 'skimage'} & sys.modules.keys()\n"
+        "assert not heavy, heavy"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(demo_plate)], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == "16"
