@@ -1,5 +1,6 @@
 """Special outputs as files: options, and the writers they choose."""
 
+from openhcs_core.materialization.engine import materialize
 from openhcs_core.materialization.spec import (
     CsvOptions,
     MaterializationSpec,
@@ -7,4 +8,4 @@ from openhcs_core.materialization.spec import (
     WriterOptions,
 )
 
-__all__ = ["CsvOptions", "MaterializationSpec", "ROIOptions", "WriterOptions"]
+__all__ = ["CsvOptions", "MaterializationSpec", "ROIOptions", "WriterOptions", "materialize"]

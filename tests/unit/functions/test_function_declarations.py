@@ -1,0 +1,57 @@
+"""What the registry reads from the functions without calling them."""
+
+import inspect
+import subprocess
+import sys
+import typing
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+import openhcs_core.functions as functions
+from openhcs_core.constants import MemoryType
+from openhcs_core.pipeline.function_contracts import ProcessingContract
+
+CONTRACTS = {
+    "count_cells_single_channel": ProcessingContract.PURE_2D,
+    "max_projection": ProcessingContract.VOLUMETRIC_TO_SLICE,
+    "measure_intensity": ProcessingContract.PURE_2D,
+    "stack_percentile_normalize": ProcessingContract.PURE_3D,
+    "tophat": ProcessingContract.PURE_2D,
+}
+ALL = [getattr(functions, name) for name in functions.__all__]
+
+
+def _parameters(function):
+    hints = typing.get_type_hints(function, include_extras=True)
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    return [(parameter, TypeAdapter(hints[parameter.name])) for parameter in parameters]
+
+
+def test_every_public_function_is_declared_for_numpy_with_its_contract():
+    assert {f.__name__: f.processing_contract for f in ALL} == CONTRACTS
+    assert {f.input_memory_type for f in ALL} == {MemoryType.NUMPY}
+
+
+@pytest.mark.parametrize("function", ALL, ids=lambda f: f.__name__)
+def test_parameters_are_keywords_with_a_schema_and_a_valid_default(function):
+    for parameter, adapter in _parameters(function):
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        assert adapter.json_schema()["description"]
+        assert adapter.validate_python(parameter.default) == parameter.default
+
+
+def test_limits_are_part_of_the_schema():
+    schemas = {p.name: a for p, a in _parameters(functions.count_cells_single_channel)}
+    for name, value in (("min_area", 0), ("sigma", -1), ("detection_method", "magic")):
+        with pytest.raises(ValidationError):
+            schemas[name].validate_python(value)
+
+
+def test_importing_the_functions_loads_no_array_library():
+    code = (
+        "import sys, openhcs_core.functions, openhcs_core.materialization.engine;"
+        "print([m for m in ('numpy', 'scipy', 'skimage', 'pandas', 'roifile') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
