@@ -1,0 +1,27 @@
+"""How functions and steps are described: decorators, contracts and the four patterns."""
+
+from openhcs_core.pipeline.function_contracts import (
+    ProcessingContract,
+    SpecialOutput,
+    processing_contract,
+    special_outputs,
+)
+from openhcs_core.pipeline.patterns import (
+    FunctionCall,
+    Pattern,
+    PatternEntry,
+    PatternError,
+    parse_pattern,
+)
+
+__all__ = [
+    "FunctionCall",
+    "Pattern",
+    "PatternEntry",
+    "PatternError",
+    "ProcessingContract",
+    "SpecialOutput",
+    "parse_pattern",
+    "processing_contract",
+    "special_outputs",
+]

@@ -1,0 +1,39 @@
+"""Plans as canonical JSON, and the digests of these."""
+
+import hashlib
+import json
+from typing import Any
+
+from openhcs_core.config.base import FrozenModel
+
+DIGEST_BYTES = 16
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON that is the same for equal values: sorted keys, no spaces, UTF-8, no NaN."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def digest_text(text: str) -> str:
+    """Return the BLAKE2b digest of `text` as 32 hexadecimal digits."""
+    return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def digest_bytes(data: bytes) -> str:
+    """Return the BLAKE2b digest of `data` as 32 hexadecimal digits."""
+    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).hexdigest()
+
+
+def encode_plan(plan: FrozenModel) -> str:
+    """Return the text of a plan file: indented for people, the same for equal plans."""
+    return (
+        json.dumps(plan.model_dump(mode="json"), sort_keys=True, indent=1, ensure_ascii=False)
+        + "\n"
+    )
+
+
+def plan_digest(plan: FrozenModel) -> str:
+    """Return the digest of a plan, which its jobs carry and its manifests record."""
+    return digest_text(canonical_json(plan.model_dump(mode="json")))

@@ -1,0 +1,115 @@
+"""Names of files under ``results/<plate>/``, from plans alone.
+
+`well` is a well such as ``B02`` where a path is meant, and a wildcard such as ``{well}``
+where the emission needs a pattern.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from openhcs_core.materialization.spec import CsvOptions, WriterOptions
+from openhcs_core.plan.models import StepPlan, TablePlan
+
+_FOLDERS = {"csv": "tables", "roi": "rois"}
+"""Writer kind → folder of its files."""
+
+
+class OutputFile(NamedTuple):
+    """A file that a step writes for one well, apart from images and manifest.
+
+    Attributes
+    ----------
+    group : str or None
+        The component value it belongs to, for component dicts.
+    output : str
+        Name of the special output.
+    options : WriterOptions
+        Which writer makes it, and the end of its name.
+    """
+
+    group: str | None
+    output: str
+    options: WriterOptions
+
+    def path(self, step: str, well: str) -> str:
+        """Return the path relative to the plate's results."""
+        folder = _FOLDERS[self.options.kind]
+        group = f".{self.group}" if self.group is not None else ""
+        return f"{folder}/{step}/{well}{group}.{self.output}{self.options.filename_suffix}"
+
+    @property
+    def key(self) -> str:
+        """A name unique within the step, fit for a Python identifier."""
+        folder, suffix = _FOLDERS[self.options.kind], self.options.filename_suffix
+        text = f"{folder}_{self.group or 'all'}_{self.output}{suffix}"
+        return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text)
+
+
+def output_files(plan: StepPlan) -> Iterator[OutputFile]:
+    """Yield the files a step writes for each well, in the order of its functions."""
+    for group in plan.groups:
+        for function in group.functions:
+            for output in function.special_outputs:
+                for options in output.spec.options if output.spec else ():
+                    yield OutputFile(group.value, output.name, options)
+
+
+def manifest_path(step: str, well: str) -> str:
+    """Return the path of a well's commit record."""
+    return f"manifests/{step}/{well}.json"
+
+
+def plan_path(step: str, well: str | None = None) -> str:
+    """Return the path of a step's plan, or of one well's own plan."""
+    return f"plan/{step}.json" if well is None else f"plan/{step}/{well}.json"
+
+
+def index_path(well: str) -> str:
+    """Return the path of what a well consists of."""
+    return f"index/{well}.json"
+
+
+def store_path(step: str) -> str:
+    """Return the path of a kept step's OME-Zarr plate."""
+    return f"{step}.ome.zarr"
+
+
+def store_plan_path(step: str) -> str:
+    """Return the path of the plan of a kept step's plate metadata."""
+    return f"plan/{step}/store.json"
+
+
+def table_plan_path(table: TablePlan) -> str:
+    """Return the path of a plate table's plan."""
+    return f"plan/{table.step_name}/{table.output}{table.suffix}.json"
+
+
+def table_path(table: TablePlan) -> str:
+    """Return the path of a plate table."""
+    return f"tables/{table.step_name}/{table.output}{table.suffix}"
+
+
+def well_table_paths(table: TablePlan, well: str) -> list[str]:
+    """Return the tables of one well that a plate table joins."""
+    options = CsvOptions(filename_suffix=table.suffix)
+    return [
+        OutputFile(group, table.output, options).path(table.step_name, well)
+        for group in table.groups
+    ]
+
+
+def log_path(step: str, well: str) -> str:
+    """Return the path of a job's log."""
+    return f"logs/{step}/{well}.log"
+
+
+def benchmark_path(step: str, well: str) -> str:
+    """Return the path of a job's measurements."""
+    return f"benchmarks/{step}/{well}.tsv"
+
+
+WORKSPACE_METADATA = "workspace/openhcs_metadata.json"
+"""The virtual workspace in OpenHCS's form."""
+
+LOCATION = "workspace/location.json"
+"""Where plate and cache lie; no input of any rule, so that moving them reruns nothing."""

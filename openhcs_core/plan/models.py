@@ -1,0 +1,225 @@
+"""Plans: the only thing that crosses from compiler to emission and runtime.
+
+Plain frozen data, no code and no arrays. A plan file holds exactly what its
+digest covers: what is computed, from what, and how kept images are stored.
+What a scheduler is asked for is apart from it (:class:`JobResources`), so that a better
+prediction never recomputes anything.
+"""
+
+from typing import Any
+
+from pydantic import JsonValue
+
+from openhcs_core.config.base import FrozenModel
+from openhcs_core.config.storage import ZarrConfig
+from openhcs_core.constants import Backend, Component, MemoryType
+from openhcs_core.materialization.spec import MaterializationSpec
+
+SCHEMA_VERSION = 1
+
+
+class SpecialOutputPlan(FrozenModel):
+    """A value a function returns after its image, and the files to write of it."""
+
+    name: str
+    spec: MaterializationSpec | None = None
+
+
+class FunctionPlan(FrozenModel):
+    """One function of a chain, with everything that decides its result.
+
+    Attributes
+    ----------
+    ref : str
+        ``library:name``.
+    parameters : dict
+        All of them, defaults included.
+    versions : dict
+        Library and source versions the result depends on.
+    slice_by_slice : bool
+        Call it once a slice instead of once a stack.
+    as_2d : bool
+        Hand slices over as ``[Y, X]`` (library functions) instead of ``[1, Y, X]``.
+    collapses : bool
+        It returns one slice for a whole stack.
+    """
+
+    ref: str
+    parameters: dict[str, JsonValue] = {}
+    versions: dict[str, str] = {}
+    input_memory_type: MemoryType = MemoryType.NUMPY
+    output_memory_type: MemoryType = MemoryType.NUMPY
+    slice_by_slice: bool = False
+    as_2d: bool = False
+    collapses: bool = False
+    special_outputs: tuple[SpecialOutputPlan, ...] = ()
+
+
+class GroupPlan(FrozenModel):
+    """The chain for one component value.
+
+    Attributes
+    ----------
+    value : str or None
+        Value of the step's ``group_by`` component; None stands for every value.
+    functions : tuple of FunctionPlan
+        Empty for a value that passes through untouched.
+    """
+
+    value: str | None = None
+    functions: tuple[FunctionPlan, ...] = ()
+
+
+class StorePlan(FrozenModel):
+    """How a kept step's images are stored.
+
+    Attributes
+    ----------
+    scale_um : tuple of float or None
+        ``(z, y, x)``; None where the plate's metadata do not say.
+    channels : dict
+        Channel id to display name; natural order of ids is the order of the c axis.
+    sites : tuple of int
+        Sites of the plate; a site's position is the name of its field.
+    z_indices, timepoints : tuple of int
+        The z and t axes, the same in every well.
+    """
+
+    zarr: ZarrConfig = ZarrConfig()
+    scale_um: tuple[float | None, float | None, float | None] = (None, None, None)
+    channels: dict[str, str] = {}
+    sites: tuple[int, ...] = ()
+    z_indices: tuple[int, ...] = (1,)
+    timepoints: tuple[int, ...] = (1,)
+
+
+class StepPlan(FrozenModel):
+    """What one step does to one well.
+
+    Attributes
+    ----------
+    source : str or None
+        The step whose images it reads; None for the plate itself.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    step_name: str
+    step_type: str = "FunctionStep"
+    source: str | None = None
+    variable_components: tuple[Component, ...] = (Component.SITE,)
+    group_by: Component = Component.CHANNEL
+    groups: tuple[GroupPlan, ...] = ()
+    output_dtype: str | None = None
+    input_memory_type: MemoryType = MemoryType.NUMPY
+    output_memory_type: MemoryType = MemoryType.NUMPY
+    read_backend: Backend = Backend.DISK
+    write_backend: Backend = Backend.DISK
+    store: StorePlan | None = None
+
+    def as_dict(self, well_id: str) -> dict[str, Any]:
+        """Return the step plan of one well under the specification's keys."""
+        data = self.model_dump(mode="json")
+        return {
+            "step_name": self.step_name,
+            "step_type": self.step_type,
+            "well_id": well_id,
+            "input_dir": self.source or "plate",
+            "output_dir": self.step_name,
+            "read_backend": data["read_backend"],
+            "write_backend": data["write_backend"],
+            "input_memory_type": data["input_memory_type"],
+            "output_memory_type": data["output_memory_type"],
+            "gpu_id": None,
+            "func": data["groups"],
+            "variable_components": data["variable_components"],
+            "group_by": data["group_by"],
+            "special_inputs": {},
+            "special_outputs": {
+                output.name: {"backend": Backend.MEMORY.value}
+                for group in self.groups
+                for function in group.functions
+                for output in function.special_outputs
+            },
+            "zarr_config": data["store"] and data["store"]["zarr"],
+            "force_disk_output": self.store is not None,
+            "visualize": False,
+        }
+
+
+class JobResources(FrozenModel):
+    """What a step's jobs ask the scheduler for."""
+
+    mem_mb: int
+    runtime_min: int
+    gpu: int = 0
+
+
+class TablePlan(FrozenModel):
+    """A plate table: which well tables it joins, and what is joined to them.
+
+    Attributes
+    ----------
+    step_name, output : str
+        Where the tables come from.
+    suffix : str
+        File-name suffix of the tables.
+    groups : tuple of str or None
+        The groups that give this output.
+    wells : tuple of str
+        In plate order.
+    plate_map : str or None
+        Digest of the plate map's bytes.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    step_name: str
+    output: str
+    suffix: str
+    groups: tuple[str | None, ...]
+    wells: tuple[str, ...]
+    plate_map: str | None = None
+
+
+class StoreMetadataPlan(FrozenModel):
+    """The plate metadata of one kept step: its wells and how many fields a well may have."""
+
+    schema_version: int = SCHEMA_VERSION
+    plate: str
+    step_name: str
+    wells: tuple[str, ...]
+    field_count: int
+
+
+class PlatePlan(FrozenModel):
+    """A compiled plate.
+
+    Attributes
+    ----------
+    name : str
+        As in the config.
+    plate_path : str
+        The plate's folder.
+    steps : tuple of StepPlan
+        In pipeline order.
+    well_steps : dict
+        Step name to well to the plan of a well that has its own.
+    resources : dict
+        By step name.
+    """
+
+    name: str
+    plate_path: str
+    wells: tuple[str, ...]
+    steps: tuple[StepPlan, ...]
+    well_steps: dict[str, dict[str, StepPlan]] = {}
+    tables: tuple[TablePlan, ...] = ()
+    stores: tuple[StoreMetadataPlan, ...] = ()
+    resources: dict[str, JobResources] = {}
+    plate_map: str | None = None
+
+
+class CompiledPipeline(FrozenModel):
+    """Everything the rules are generated from."""
+
+    results: str
+    plates: tuple[PlatePlan, ...]

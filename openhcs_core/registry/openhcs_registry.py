@@ -1,0 +1,63 @@
+"""``openhcs:`` — the functions that come with this package."""
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from openhcs_core.pipeline import ProcessingContract
+from openhcs_core.plan import SpecialOutputPlan
+from openhcs_core.registry.signatures import annotated_schema, first_line, plain_defaults
+from openhcs_core.registry.source import source_digest
+from openhcs_core.registry.unified_registry import FunctionMetadata, LibraryRegistryBase
+
+_PACKAGE = "openhcs_core.functions"
+_FUNCTIONS = {
+    "count_cells_single_channel": "segment",
+    "max_projection": "project",
+    "measure_intensity": "measure",
+    "stack_percentile_normalize": "preprocess",
+    "tophat": "preprocess",
+}
+
+
+class OpenHCSRegistry(LibraryRegistryBase):
+    """Native functions: their modules are light, array libraries load when they are called."""
+
+    library_name = "openhcs"
+    distributions = ("numpy", "scikit-image", "scipy")
+
+    @cache  # noqa: B019  one registry a process, five entries
+    def get_functions(self) -> dict[str, FunctionMetadata]:
+        """Return metadata by reference."""
+        libraries = self.get_library_versions()
+        return {
+            f"{self.library_name}:{name}": self._describe(name, module, libraries)
+            for name, module in _FUNCTIONS.items()
+        }
+
+    def load_function(self, name: str) -> Callable[..., Any]:
+        """Import a function by its name."""
+        module = import_module(f"{_PACKAGE}.{_FUNCTIONS[name]}")
+        function: Callable[..., Any] = getattr(module, name)
+        return function
+
+    def _describe(self, name: str, module: str, libraries: dict[str, str]) -> FunctionMetadata:
+        function = self.load_function(name)
+        path = f"{_PACKAGE}.{module}"
+        return FunctionMetadata(
+            ref=f"{self.library_name}:{name}",
+            module=path,
+            attribute=name,
+            doc=first_line(function),
+            parameters_schema=annotated_schema(function),
+            defaults=plain_defaults(function),
+            input_memory_type=getattr(function, "input_memory_type", None),
+            output_memory_type=getattr(function, "output_memory_type", None),
+            contract=getattr(function, "processing_contract", ProcessingContract.PURE_3D),
+            special_outputs=tuple(
+                SpecialOutputPlan(name=output.name, spec=output.spec)
+                for output in getattr(function, "special_outputs", ())
+            ),
+            versions={"source": source_digest(path, _PACKAGE), **libraries},
+        )

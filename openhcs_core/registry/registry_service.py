@@ -1,0 +1,81 @@
+"""All function registries behind one door."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from openhcs_core.errors import CompileError
+from openhcs_core.registry.unified_registry import FunctionMetadata, LibraryRegistryBase
+
+REGISTRIES = {
+    "openhcs": "openhcs_core.registry.openhcs_registry:OpenHCSRegistry",
+    "skimage": "openhcs_core.registry.scikit_image_registry:ScikitImageRegistry",
+}
+"""Library name → ``module:Class``; loaded when a pipeline first names the library."""
+
+
+class RegistryService:
+    """Finds functions by reference.
+
+    Parameters
+    ----------
+    table : dict, optional
+        Library name to ``module:Class``.
+    """
+
+    def __init__(self, table: dict[str, str] | None = None) -> None:
+        self._table = dict(REGISTRIES if table is None else table)
+        self._registries: dict[str, LibraryRegistryBase] = {}
+
+    def get_registry(self, library: str) -> LibraryRegistryBase:
+        """Return the registry of a library.
+
+        Raises
+        ------
+        CompileError
+            No such library.
+        """
+        if library not in self._table:
+            raise CompileError(
+                f"unknown library {library!r}; known: {', '.join(sorted(self._table))}"
+            )
+        if library not in self._registries:
+            module_name, class_name = self._table[library].split(":")
+            self._registries[library] = getattr(import_module(module_name), class_name)()
+        return self._registries[library]
+
+    def get_all_functions_with_metadata(self) -> dict[str, FunctionMetadata]:
+        """Return the functions of every registry, by reference."""
+        return {
+            ref: metadata
+            for library in self._table
+            for ref, metadata in self.get_registry(library).get_functions().items()
+        }
+
+    def find(self, ref: str) -> FunctionMetadata:
+        """Return the metadata of ``library:name``.
+
+        Raises
+        ------
+        CompileError
+            No such function; names near ones.
+        """
+        library, _, _ = ref.partition(":")
+        functions = self.get_registry(library).get_functions()
+        if ref not in functions:
+            close = get_close_matches(ref, functions, n=1) or get_close_matches(
+                ref, self.get_all_functions_with_metadata(), n=1
+            )
+            remedy = (
+                f"did you mean {close[0]!r}?"
+                if close
+                else f"functions of {library}: {', '.join(sorted(functions))}"
+            )
+            raise CompileError(f"unknown function {ref!r}; {remedy}")
+        return functions[ref]
+
+    def load(self, ref: str) -> Callable[..., Any]:
+        """Import the function behind a reference (in a job)."""
+        library, _, name = ref.partition(":")
+        return self.get_registry(library).load_function(name)

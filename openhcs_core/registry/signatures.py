@@ -1,0 +1,94 @@
+"""Parameters of a function as JSON Schema."""
+
+import inspect
+from collections.abc import Callable, Collection
+from typing import Any, get_type_hints
+
+from pydantic import JsonValue, create_model
+from pydantic.json_schema import GenerateJsonSchema
+
+from openhcs_core.config.base import FrozenModel
+
+_VALUE_SCHEMAS: dict[type, dict[str, JsonValue]] = {
+    bool: {"type": "boolean"},
+    int: {"type": ["number", "array"]},
+    float: {"type": ["number", "array"]},
+    str: {"type": "string"},
+}
+
+
+def annotated_schema(function: Callable[..., Any]) -> dict[str, JsonValue]:
+    """Return the JSON Schema of the keyword parameters of a function with type hints.
+
+    Parameters
+    ----------
+    function : callable
+        Its first parameter is the image stack and is left out.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    for parameter in _keyword_parameters(function):
+        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+        fields[parameter.name] = (hints.get(parameter.name, Any), default)
+    model = create_model(function.__name__, __base__=FrozenModel, **fields)
+    return model.model_json_schema(schema_generator=_UntitledSchema)
+
+
+class _UntitledSchema(GenerateJsonSchema):
+    """Leave out titles, which repeat the names."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def unannotated_schema(
+    function: Callable[..., Any], hidden: Collection[str]
+) -> dict[str, JsonValue]:
+    """Return a JSON Schema made from names and defaults, for libraries without type hints.
+
+    A number may also be a list (a value an axis); parameters whose default is
+    None or of another type take anything.
+    """
+    properties: dict[str, JsonValue] = {}
+    required: list[JsonValue] = []
+    for parameter in _keyword_parameters(function):
+        if parameter.name in hidden:
+            continue
+        if parameter.default is inspect.Parameter.empty:
+            required.append(parameter.name)
+            properties[parameter.name] = {}
+        else:
+            schema = dict(_VALUE_SCHEMAS.get(type(parameter.default), {}))
+            properties[parameter.name] = schema
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def plain_defaults(
+    function: Callable[..., Any], hidden: Collection[str] = ()
+) -> dict[str, JsonValue]:
+    """Return defaults that JSON can hold, by parameter name."""
+    return {
+        parameter.name: parameter.default
+        for parameter in _keyword_parameters(function)
+        if parameter.name not in hidden
+        and (parameter.default is None or type(parameter.default) in _VALUE_SCHEMAS)
+    }
+
+
+def first_line(function: Callable[..., Any]) -> str:
+    """Return the first line of a docstring."""
+    return (inspect.getdoc(function) or "").split("\n", 1)[0]
+
+
+def _keyword_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [
+        parameter
+        for parameter in list(inspect.signature(function).parameters.values())[1:]
+        if parameter.kind in kinds
+    ]

@@ -1,0 +1,85 @@
+"""What a function registry is, and what it tells about a function: data only."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import JsonValue
+
+from openhcs_core.config.base import FrozenModel
+from openhcs_core.constants import MemoryType
+from openhcs_core.pipeline import ProcessingContract
+from openhcs_core.plan import SpecialOutputPlan
+
+
+class FunctionMetadata(FrozenModel):
+    """Everything the compiler needs to know of a function, without importing its library.
+
+    Attributes
+    ----------
+    ref : str
+        ``library:name``.
+    module, attribute : str
+        Where to import it from.
+    doc : str
+        First line of its docstring.
+    parameters_schema : dict
+        JSON Schema of its keyword parameters, with defaults.
+    defaults : dict
+        Default of every parameter that has one.
+    fixed : dict
+        Parameters that the registry sets and a user cannot.
+    versions : dict
+        Library and source versions its results depend on.
+    as_2d : bool
+        Takes slices as ``[Y, X]``.
+    """
+
+    ref: str
+    module: str
+    attribute: str
+    doc: str = ""
+    parameters_schema: dict[str, JsonValue] = {}
+    defaults: dict[str, JsonValue] = {}
+    fixed: dict[str, JsonValue] = {}
+    input_memory_type: MemoryType | None = None
+    output_memory_type: MemoryType | None = None
+    contract: ProcessingContract = ProcessingContract.PURE_3D
+    as_2d: bool = False
+    special_outputs: tuple[SpecialOutputPlan, ...] = ()
+    versions: dict[str, str] = {}
+
+
+class LibraryRegistryBase(ABC):
+    """The functions of one library.
+
+    Attributes
+    ----------
+    library_name : str
+        The part of a reference before the colon.
+    distributions : tuple of str
+        Distributions whose versions the results depend on.
+    """
+
+    library_name: str
+    distributions: tuple[str, ...]
+
+    @abstractmethod
+    def get_functions(self) -> dict[str, FunctionMetadata]:
+        """Return metadata by reference. Never imports an array library into this process."""
+
+    @abstractmethod
+    def load_function(self, name: str) -> Callable[..., Any]:
+        """Import a function (in a job). `name` is the part of the reference after the colon.
+
+        Raises
+        ------
+        LookupError
+            There is no such function.
+        """
+
+    def get_library_versions(self) -> dict[str, str]:
+        """Return the installed version of each distribution."""
+        from importlib.metadata import version
+
+        return {name: version(name) for name in self.distributions}
