@@ -1,0 +1,19 @@
+"""The compiler: config and index in, frozen plans out; no I/O, no array library."""
+
+from openhcs_core.compiler.compiler import compile_plate
+from openhcs_core.compiler.gpu_resources import assign_gpu_resources
+from openhcs_core.compiler.materialization_flags import plan_materialization_flags
+from openhcs_core.compiler.memory_contracts import validate_memory_contracts
+from openhcs_core.compiler.path_planner import initialize_step_plans
+from openhcs_core.compiler.request import CompileRequest
+from openhcs_core.compiler.zarr_stores import declare_zarr_stores
+
+__all__ = [
+    "CompileRequest",
+    "assign_gpu_resources",
+    "compile_plate",
+    "declare_zarr_stores",
+    "initialize_step_plans",
+    "plan_materialization_flags",
+    "validate_memory_contracts",
+]

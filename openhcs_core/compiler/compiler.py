@@ -1,0 +1,62 @@
+"""One plate and one pipeline to one plate plan: five pure passes over frozen plans."""
+
+from openhcs_core.compiler.gpu_resources import assign_gpu_resources
+from openhcs_core.compiler.materialization_flags import plan_materialization_flags
+from openhcs_core.compiler.memory_contracts import validate_memory_contracts
+from openhcs_core.compiler.overrides import PatternOverride, overrides_by_wells
+from openhcs_core.compiler.path_planner import initialize_step_plans
+from openhcs_core.compiler.request import CompileRequest
+from openhcs_core.compiler.tables import plan_tables
+from openhcs_core.compiler.zarr_stores import (
+    declare_zarr_stores,
+    kept_steps,
+    plan_store_metadata,
+)
+from openhcs_core.plan import PlatePlan, StepPlan
+
+
+def compile_plate(request: CompileRequest, plate_map_digest: str | None = None) -> PlatePlan:
+    """Compile a pipeline for a plate.
+
+    Parameters
+    ----------
+    request : CompileRequest
+        Plate, pipeline, storage and functions.
+    plate_map_digest : str, optional
+        Digest of the plate map's bytes.
+
+    Returns
+    -------
+    PlatePlan
+        Equal for equal requests.
+
+    Raises
+    ------
+    ErrorGroup
+        Every mistake that can be known before the first job.
+    """
+    steps = _compile_steps(request)
+    well_steps: dict[str, dict[str, StepPlan]] = {}
+    for overrides, wells in overrides_by_wells(request):
+        for own, common in zip(_compile_steps(request, overrides), steps, strict=True):
+            if own != common:
+                well_steps.setdefault(own.step_name, {}).update(dict.fromkeys(wells, own))
+    return PlatePlan(
+        name=request.plate,
+        plate_path=str(request.index.plate_path),
+        wells=request.wells,
+        steps=steps,
+        well_steps=well_steps,
+        tables=plan_tables(steps, request.wells, plate_map_digest),
+        stores=plan_store_metadata(steps, request),
+        resources=assign_gpu_resources(steps, request),
+    )
+
+
+def _compile_steps(
+    request: CompileRequest, overrides: tuple[PatternOverride, ...] = ()
+) -> tuple[StepPlan, ...]:
+    plans = initialize_step_plans(request, overrides)
+    plans = declare_zarr_stores(plans, request, kept_steps(plans, request))
+    plans = plan_materialization_flags(plans)
+    return validate_memory_contracts(plans, request)

@@ -1,0 +1,85 @@
+"""From a function call in the pipeline file to a function plan: parameters checked and complete."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from openhcs_core.compiler.request import CompileRequest, ErrorList
+from openhcs_core.config import StepConfig
+from openhcs_core.constants import Component, MemoryType
+from openhcs_core.errors import CompileError
+from openhcs_core.microscopes.plate_index import PlateIndex
+from openhcs_core.pipeline import FunctionCall, ProcessingContract
+from openhcs_core.plan import FunctionPlan
+from openhcs_core.registry import FunctionMetadata
+
+
+def plan_function(
+    call: FunctionCall, step: StepConfig, request: CompileRequest, errors: ErrorList
+) -> FunctionPlan | None:
+    """Return the plan of one call, or None after noting what is wrong with it."""
+    before = len(errors.errors)
+    try:
+        metadata = request.functions.find(call.ref)
+    except CompileError as error:
+        errors.add(f"step {step.name!r}: {error}", call.at)
+        return None
+    given = {**_plate_parameters(metadata, request.index), **call.parameters}
+    _check_parameters(given, metadata, call, step, errors)
+    if len(errors.errors) > before:
+        return None
+    return FunctionPlan(
+        ref=call.ref,
+        parameters={**metadata.defaults, **given, **metadata.fixed},
+        versions=metadata.versions,
+        input_memory_type=metadata.input_memory_type or MemoryType.UNKNOWN,
+        output_memory_type=metadata.output_memory_type or MemoryType.UNKNOWN,
+        slice_by_slice=_runs_slice_by_slice(metadata.contract, step),
+        as_2d=metadata.as_2d,
+        collapses=metadata.contract is ProcessingContract.VOLUMETRIC_TO_SLICE,
+        special_outputs=metadata.special_outputs,
+    )
+
+
+def _plate_parameters(metadata: FunctionMetadata, index: PlateIndex) -> dict[str, Any]:
+    """Parameters that the plate knows: a function that takes ``pixel_size_um`` gets the plate's."""
+    properties = metadata.parameters_schema.get("properties", {})
+    assert isinstance(properties, dict)
+    return {"pixel_size_um": index.pixel_size_um} if "pixel_size_um" in properties else {}
+
+
+def _check_parameters(
+    given: Mapping[str, Any],
+    metadata: FunctionMetadata,
+    call: FunctionCall,
+    step: StepConfig,
+    errors: ErrorList,
+) -> None:
+    from jsonschema import Draft202012Validator
+
+    schema = metadata.parameters_schema
+    properties = schema.get("properties", {})
+    assert isinstance(properties, dict)
+    prefix = f"step {step.name!r}: {call.ref}: "
+    for name in sorted(set(given) - set(properties)):
+        close = get_close_matches(name, properties, n=1)
+        remedy = (
+            f"did you mean {close[0]!r}?"
+            if close
+            else f"it takes {', '.join(sorted(properties)) or 'none'}"
+        )
+        errors.add(f"{prefix}unknown parameter {name!r}; {remedy}", (*call.at, name))
+    known = {name: value for name, value in given.items() if name in properties}
+    for problem in Draft202012Validator(schema).iter_errors(known):
+        path = tuple(problem.absolute_path)
+        name = f"parameter {path[0]!r}: " if path else ""
+        errors.add(f"{prefix}{name}{problem.message}", (*call.at, *path))
+
+
+def _runs_slice_by_slice(contract: ProcessingContract, step: StepConfig) -> bool:
+    """Only z makes a volume; ``slice_by_slice`` decides for functions that can do both."""
+    if contract is not ProcessingContract.FLEXIBLE:
+        return contract is ProcessingContract.PURE_2D
+    if step.slice_by_slice is not None:
+        return step.slice_by_slice
+    return step.variable_components != (Component.Z_INDEX,)

@@ -1,0 +1,26 @@
+"""Pass 3: where each step reads its images and where it writes them."""
+
+from openhcs_core.constants import Backend
+from openhcs_core.plan import StepPlan
+
+
+def plan_materialization_flags(plans: tuple[StepPlan, ...]) -> tuple[StepPlan, ...]:
+    """Return plans with backends.
+
+    The plate is read through its virtual workspace; kept steps are OME-Zarr; images of all
+    other steps are objects of the cache on disk.
+    """
+    backends = {
+        plan.step_name: Backend.DISK if plan.store is None else Backend.ZARR for plan in plans
+    }
+    return tuple(
+        plan.model_copy(
+            update={
+                "read_backend": (
+                    Backend.VIRTUAL_WORKSPACE if plan.source is None else backends[plan.source]
+                ),
+                "write_backend": backends[plan.step_name],
+            }
+        )
+        for plan in plans
+    )

@@ -1,0 +1,133 @@
+"""Pass 1: what each step is, what it reads, and which function meets which component value."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from openhcs_core.compiler.components import (
+    ComponentValues,
+    component_values,
+    passthrough_values,
+    resolve_keys,
+    values_after,
+)
+from openhcs_core.compiler.functions import plan_function
+from openhcs_core.compiler.overrides import PatternOverride, apply_overrides
+from openhcs_core.compiler.request import CompileRequest, ErrorList
+from openhcs_core.config import KeyPath, StepConfig
+from openhcs_core.errors import raise_all
+from openhcs_core.pipeline import Pattern, PatternError, parse_pattern
+from openhcs_core.plan import FunctionPlan, GroupPlan, StepPlan
+from openhcs_core.plan.layout import output_files
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a step reads: the step's name, None for the plate, and the component values there."""
+
+    step: str | None
+    values: ComponentValues
+
+
+def initialize_step_plans(
+    request: CompileRequest, overrides: Sequence[PatternOverride] = ()
+) -> tuple[StepPlan, ...]:
+    """Return a plan a step, in pipeline order.
+
+    Parameters
+    ----------
+    request : CompileRequest
+        Plate and pipeline.
+    overrides : sequence of PatternOverride
+        Other parameters, for some wells.
+
+    Raises
+    ------
+    ErrorGroup
+        Every mistake of the pipeline, each with its place.
+    """
+    errors = ErrorList(request.document)
+    plate = _Source(None, component_values(request.index, request.wells))
+    source, plans = plate, []
+    for number, step in enumerate(request.pipeline.steps):
+        if step.input_source == "pipeline_start":
+            source = plate
+        plan = _plan_step(step, number, source, request, overrides, errors)
+        if plan is not None:
+            plans.append(plan)
+            source = _Source(step.name, values_after(plan, source.values))
+    _raise_all(request, errors)
+    return tuple(plans)
+
+
+def _plan_step(
+    step: StepConfig,
+    number: int,
+    source: _Source,
+    request: CompileRequest,
+    overrides: Sequence[PatternOverride],
+    errors: ErrorList,
+) -> StepPlan | None:
+    at: KeyPath = ("steps", number, "func")
+    if [other.name for other in request.pipeline.steps].index(step.name) != number:
+        errors.add(f"two steps are named {step.name!r}; names must differ", ("steps", number))
+    if step.group_by in step.variable_components:
+        errors.add(
+            f"step {step.name!r}: {step.group_by} cannot be both group_by and one of the "
+            "variable_components; a call has one value of the first and all of the second",
+            ("steps", number, "variable_components"),
+        )
+    try:
+        pattern = parse_pattern(step.func, at)
+    except PatternError as error:
+        errors.add(f"step {step.name!r}: {error}", error.at)
+        return None
+    names = {channel.id: channel.name for channel in request.index.channels}
+    pattern = resolve_keys(pattern, step, source.values, names, errors, at)
+    pattern = apply_overrides(pattern, step.name, names, overrides, errors)
+    groups = _plan_groups(pattern, step, request, errors)
+    if pattern.is_component_dict:
+        passed = passthrough_values(step, source.values, names)
+        groups += tuple(GroupPlan(value=value) for value in passed)
+    plan = StepPlan(
+        step_name=step.name,
+        source=source.step,
+        variable_components=step.variable_components,
+        group_by=step.group_by,
+        groups=groups,
+        output_dtype=step.output_dtype,
+    )
+    _check_outputs(plan, at, errors)
+    return plan
+
+
+def _plan_groups(
+    pattern: Pattern, step: StepConfig, request: CompileRequest, errors: ErrorList
+) -> tuple[GroupPlan, ...]:
+    groups = []
+    for entry in pattern.entries:
+        functions: list[FunctionPlan] = []
+        for call in entry.calls:
+            function = plan_function(call, step, request, errors)
+            if function is not None:
+                functions.append(function)
+        groups.append(GroupPlan(value=entry.value, functions=tuple(functions)))
+    return tuple(groups)
+
+
+def _check_outputs(plan: StepPlan, at: KeyPath, errors: ErrorList) -> None:
+    paths = [output.path(plan.step_name, "WELL") for output in output_files(plan)]
+    for path in sorted({path for path in paths if paths.count(path) > 1}):
+        errors.add(
+            f"step {plan.step_name!r}: two functions would write {path}; "
+            "split the chain into two steps",
+            at,
+        )
+
+
+def _raise_all(request: CompileRequest, errors: ErrorList) -> None:
+    count = len(errors.errors)
+    raise_all(
+        f"{request.document.path} for plate {request.plate!r}: "
+        f"{count} problem{'s' if count != 1 else ''}",
+        errors.errors,
+    )

@@ -1,0 +1,67 @@
+"""Pass 2: which steps' images are kept, and how their OME-Zarr plates are laid out."""
+
+from collections.abc import Collection
+
+from openhcs_core.compiler.components import ComponentValues, component_values, values_after
+from openhcs_core.compiler.request import CompileRequest
+from openhcs_core.constants import Component
+from openhcs_core.plan import StepPlan, StoreMetadataPlan, StorePlan
+
+
+def declare_zarr_stores(
+    plans: tuple[StepPlan, ...], request: CompileRequest, kept: Collection[str]
+) -> tuple[StepPlan, ...]:
+    """Return plans in which the kept steps have a store; nothing is created.
+
+    Parameters
+    ----------
+    kept : collection of str
+        Names of the steps to keep, from :func:`kept_steps`.
+    """
+    values: dict[str | None, ComponentValues] = {
+        None: component_values(request.index, request.wells)
+    }
+    declared = []
+    for plan in plans:
+        values[plan.step_name] = values_after(plan, values[plan.source])
+        store = _declare(request, values[plan.step_name]) if plan.step_name in kept else None
+        declared.append(plan.model_copy(update={"store": store}))
+    return tuple(declared)
+
+
+def _declare(request: CompileRequest, values: ComponentValues) -> StorePlan:
+    index = request.index
+    names = {channel.id: channel.name for channel in index.channels}
+    return StorePlan(
+        zarr=request.storage.zarr,
+        scale_um=(index.z_step_um, index.pixel_size_um, index.pixel_size_um),
+        channels={channel: names[channel] for channel in values[Component.CHANNEL]},
+        sites=index.sites,
+        z_indices=tuple(int(z_index) for z_index in values[Component.Z_INDEX]),
+        timepoints=tuple(int(timepoint) for timepoint in values[Component.TIMEPOINT]),
+    )
+
+
+def kept_steps(plans: tuple[StepPlan, ...], request: CompileRequest) -> tuple[str, ...]:
+    """Return the steps whose images are kept: those that say so, and those nothing reads."""
+    read = {plan.source for plan in plans}
+    wanted = {step.name for step in request.pipeline.steps if step.keep}
+    return tuple(
+        plan.step_name for plan in plans if plan.step_name in wanted or plan.step_name not in read
+    )
+
+
+def plan_store_metadata(
+    plans: tuple[StepPlan, ...], request: CompileRequest
+) -> tuple[StoreMetadataPlan, ...]:
+    """Return the plate metadata of every kept step."""
+    return tuple(
+        StoreMetadataPlan(
+            plate=request.plate,
+            step_name=plan.step_name,
+            wells=request.wells,
+            field_count=len(plan.store.sites),
+        )
+        for plan in plans
+        if plan.store is not None
+    )

@@ -1,0 +1,86 @@
+"""Plans to files: the plan files that jobs read, and the index that rules look things up in."""
+
+import json
+from typing import Any
+
+from openhcs_core.plan import CompiledPipeline, PlatePlan, StepPlan, encode_plan, plan_digest
+from openhcs_core.plan.layout import (
+    manifest_path,
+    output_files,
+    plan_path,
+    store_path,
+    store_plan_path,
+    table_path,
+    table_plan_path,
+    well_table_paths,
+)
+from openhcs_core.planes import split_well
+
+
+def emit_plan_files(plate: PlatePlan) -> dict[str, str]:
+    """Return the text of every plan file of a plate, by path relative to its results."""
+    files = {plan_path(plan.step_name): encode_plan(plan) for plan in plate.steps}
+    for step, wells in plate.well_steps.items():
+        files |= {plan_path(step, well): encode_plan(plan) for well, plan in wells.items()}
+    files |= {store_plan_path(store.step_name): encode_plan(store) for store in plate.stores}
+    files |= {table_plan_path(table): encode_plan(table) for table in plate.tables}
+    return files
+
+
+def emit_plan_index(compiled: CompiledPipeline) -> str:
+    """Return the text of ``plan.json``: digests, resources, tables and targets."""
+    plates = {plate.name: _index_plate(plate) for plate in compiled.plates}
+    targets = [
+        f"{compiled.results}/{plate.name}/{path}"
+        for plate in compiled.plates
+        for path in plate_targets(plate)
+    ]
+    index = {"results": compiled.results, "plates": plates, "targets": targets}
+    return json.dumps(index, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
+def plate_targets(plate: PlatePlan) -> list[str]:
+    """Return every manifest and final output of a plate, relative to its results."""
+    targets = [path for plan in plate.steps for path in _step_targets(plan, plate.wells)]
+    targets += [f"{store_path(store.step_name)}/zarr.json" for store in plate.stores]
+    return targets + [table_path(table) for table in plate.tables]
+
+
+def _step_targets(plan: StepPlan, wells: tuple[str, ...]) -> list[str]:
+    files = list(output_files(plan))
+    targets = []
+    for well in wells:
+        targets.append(manifest_path(plan.step_name, well))
+        targets += [file.path(plan.step_name, well) for file in files]
+        if plan.store is not None:
+            row, column = split_well(well)
+            targets.append(f"{store_path(plan.step_name)}/{row}/{column}/zarr.json")
+    return targets
+
+
+def _index_plate(plate: PlatePlan) -> dict[str, Any]:
+    # wells that share an override share one plan object: digest each object once
+    digests = {id(plan): plan_digest(plan) for plan in _all_plans(plate)}
+    return {
+        "wells": list(plate.wells),
+        "steps": [plan.step_name for plan in plate.steps],
+        "digests": {plan.step_name: digests[id(plan)] for plan in plate.steps},
+        "well_digests": {
+            step: {well: digests[id(plan)] for well, plan in wells.items()}
+            for step, wells in plate.well_steps.items()
+        },
+        "store_digests": {store.step_name: plan_digest(store) for store in plate.stores},
+        "table_digests": {
+            f"{table.step_name}/{table.output}{table.suffix}": plan_digest(table)
+            for table in plate.tables
+        },
+        "tables": {
+            f"{table.step_name}/{table.output}{table.suffix}": well_table_paths(table, "{well}")
+            for table in plate.tables
+        },
+        "resources": {step: resources.model_dump() for step, resources in plate.resources.items()},
+    }
+
+
+def _all_plans(plate: PlatePlan) -> list[StepPlan]:
+    return [*plate.steps, *(plan for wells in plate.well_steps.values() for plan in wells.values())]

@@ -1,0 +1,63 @@
+"""Generated rules, as text: ``make golden`` rewrites the files, the diff is reviewed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from openhcs_core.compiler import CompileRequest, compile_plate
+from openhcs_core.config import PipelineConfig, VFSConfig, load_yaml, validate
+from openhcs_core.emission import emit_rules
+from openhcs_core.microscopes import get_handler
+from openhcs_core.plan import CompiledPipeline
+from openhcs_core.registry import RegistryService
+
+HERE = Path(__file__).parent
+PLATE = HERE.parents[1] / "data/demo/9987_Plate_3434"
+CASES = {
+    "demo": {"demo": "demo"},
+    "kept_middle_and_override": {"demo": "kept_middle_and_override"},
+    "two_plates_one_pipeline": {"demo": "demo", "Plate 2": "demo"},
+    "two_plates_two_pipelines": {"demo": "demo", "other": "kept_middle_and_override"},
+    "odd_names": {"Größe (1)": "odd_names"},
+}
+
+
+def _rules(case):
+    index = get_handler("imagexpress", PLATE).index(PLATE)
+    functions = RegistryService()
+    plates = []
+    for plate, pipeline in CASES[case].items():
+        document = load_yaml(HERE / "pipelines" / f"{pipeline}.yaml")
+        request = CompileRequest(
+            plate=plate,
+            index=index,
+            wells=index.wells,
+            pipeline=validate(PipelineConfig, document),
+            document=document,
+            storage=VFSConfig(),
+            functions=functions,
+        )
+        plates.append(compile_plate(request))
+    return emit_rules(CompiledPipeline(results="results", plates=tuple(plates)))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rules_are_as_reviewed(case):
+    path = HERE / "rules" / f"{case}.smk"
+    text = _rules(case)
+    if os.environ.get("OPENHCS_REWRITE_GOLDEN"):
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+def test_rules_are_formatted():
+    run = subprocess.run(
+        [sys.executable, "-m", "snakefmt", "--check", "--diff", str(HERE / "rules")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
