@@ -1,0 +1,25 @@
+# Entry for `snakemake` at the root of the repository. Snakemake runs hooks of the main
+# Snakefile only, so they stand here and in workflow/Snakefile.
+import sys
+
+from openhcs_core.cli.run_session import session_for
+
+openhcs_session = session_for(config.get("config", "config/config.yaml"))
+
+
+module openhcs:
+    snakefile:
+        "workflow/Snakefile"
+    config:
+        config
+
+
+use rule * from openhcs
+
+
+onstart:
+    openhcs_session.start()
+
+
+onsuccess:
+    print(openhcs_session.describe_results(), file=sys.stderr)

@@ -1,0 +1,70 @@
+"""``openhcs-core compile``."""
+
+import json
+import sys
+
+import click
+
+from openhcs_core.cli.compiling import Compilation
+from openhcs_core.cli.run_session import DEFAULT_CONFIG, RunSession
+from openhcs_core.plan import PlatePlan
+
+
+@click.command()
+@click.option("--config", default=DEFAULT_CONFIG, show_default=True, help="The config file.")
+@click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+def compile_command(config: str, *, as_json: bool) -> None:
+    """Check config, pipeline and plates; write plans and rules; print what would run.
+
+    \b
+    Example:
+      openhcs-core compile --config config/config.yaml
+    """
+    compilation = RunSession(config).compile()
+    for warning in compilation.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(summarise(compilation), indent=1))
+        return
+    for plate in compilation.compiled.plates:
+        print(_describe(plate))
+
+
+def summarise(compilation: Compilation) -> list[dict[str, object]]:
+    """Return plates, steps and jobs as plain data."""
+    return [
+        {
+            "plate": plate.name,
+            "wells": len(plate.wells),
+            "jobs": len(plate.wells) * len(plate.steps) + len(plate.tables) + len(plate.stores),
+            "steps": [
+                {
+                    "name": plan.step_name,
+                    "reads": plan.source or "plate",
+                    "kept": plan.store is not None,
+                    "functions": [f.ref for group in plan.groups for f in group.functions],
+                    **plate.resources[plan.step_name].model_dump(),
+                }
+                for plan in plate.steps
+            ],
+        }
+        for plate in compilation.compiled.plates
+    ]
+
+
+def _describe(plate: PlatePlan) -> str:
+    jobs = len(plate.wells) * len(plate.steps) + len(plate.tables) + len(plate.stores)
+    lines = [f"plate {plate.name}: {len(plate.wells)} wells, {len(plate.steps)} steps, {jobs} jobs"]
+    for plan in plate.steps:
+        functions = " | ".join(
+            f"{'' if group.value is None else f'{group.value}: '}"
+            f"{' → '.join(f.ref for f in group.functions) or 'passed through'}"
+            for group in plan.groups
+        )
+        kept = ", kept as OME-Zarr" if plan.store is not None else ""
+        memory = plate.resources[plan.step_name].mem_mb
+        lines.append(
+            f"  {plan.step_name} (reads {plan.source or 'the plate'}{kept}; {memory} MB a job): "
+            f"{functions}"
+        )
+    return "\n".join(lines)

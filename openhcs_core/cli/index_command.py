@@ -1,0 +1,81 @@
+"""``openhcs-core index``: what a plate folder holds."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from openhcs_core.microscopes import PlateIndex, get_handler
+
+
+@click.command()
+@click.argument("plate", type=click.Path(path_type=Path))
+@click.option("--microscope", default="auto", show_default=True, help="Name a handler.")
+@click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+def index_command(plate: Path, microscope: str, *, as_json: bool) -> None:
+    """Show wells, sites, channels, planes and missing images of PLATE; nothing is written.
+
+    \b
+    Example:
+      openhcs-core index data/demo/9987_Plate_3434
+    """
+    index = get_handler(microscope, plate).index(plate)
+    for warning in index.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(_as_data(index), indent=1))
+        return
+    print(_describe(index))
+
+
+def _as_data(index: PlateIndex) -> dict[str, object]:
+    return {
+        "plate": str(index.plate_path),
+        "microscope": index.microscope,
+        "wells": list(index.wells),
+        "sites": list(index.sites),
+        "channels": [
+            {"id": c.id, "name": c.name, "dtype": c.dtype, "shape": list(c.shape)}
+            for c in index.channels
+        ],
+        "pixel_size_um": index.pixel_size_um,
+        "z_step_um": index.z_step_um,
+        "planes": len(index.images),
+        "projections": index.projections,
+        "copies": index.copies,
+        "missing": [key.filename for key in index.missing],
+        "images": {image.key.filename: image.path for image in index.images},
+    }
+
+
+def _describe(index: PlateIndex) -> str:
+    lines = [
+        f"{index.plate_path}: {index.microscope}",
+        f"  wells     {len(index.wells)}: {_few(index.wells)}",
+        f"  sites     {_few(tuple(map(str, index.sites)))}",
+    ]
+    for channel in index.channels:
+        of_channel = [image for image in index.images if image.key.channel == channel.id]
+        z_count = len({image.key.z_index for image in of_channel})
+        height, width = channel.shape
+        lines.append(
+            f"  channel   {channel.id} {channel.name}: {len(of_channel)} planes, {z_count} z, "
+            f"{height} x {width} {channel.dtype}"
+        )
+    pixel = "unknown" if index.pixel_size_um is None else f"{index.pixel_size_um} µm"
+    step = "unknown" if index.z_step_um is None else f"{index.z_step_um} µm"
+    lines.append(f"  pixel     {pixel}, z step {step}")
+    lines.append(
+        f"  planes    {len(index.images)} (left out: {index.projections} projections, "
+        f"{index.copies} copies)"
+    )
+    if index.missing:
+        names = _few(tuple(key.filename for key in index.missing))
+        lines.append(f"  missing   {len(index.missing)}: {names}")
+    return "\n".join(lines)
+
+
+def _few(items: tuple[str, ...], most: int = 12) -> str:
+    shown = ", ".join(items[:most])
+    return f"{shown}, … ({len(items)} in all)" if len(items) > most else shown

@@ -1,0 +1,87 @@
+"""The command ``openhcs-core``: subcommands are imported when they are called."""
+
+import sys
+from importlib import import_module
+
+import click
+
+from openhcs_core import __version__
+from openhcs_core.errors import ErrorGroup, OpenHCSError
+
+_COMMANDS = {
+    "compile": "openhcs_core.cli.compile_command:compile_command",
+    "functions": "openhcs_core.cli.functions_command:functions_command",
+    "index": "openhcs_core.cli.index_command:index_command",
+    "run-step": "openhcs_core.cli.run_step_command:run_step_command",
+}
+_SUMMARIES = {
+    "compile": "Check config and pipeline, and write plans and rules.",
+    "functions": "List and describe the functions a pipeline may use.",
+    "index": "Show what a plate folder holds.",
+    "run-step": "Do one step for one well: what every generated rule calls.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Knows its commands by name and summary; imports one when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module_name, attribute = _COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(import_module(module_name), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_SUMMARIES.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="openhcs-core")
+def cli() -> None:
+    """High-content screening pipelines, compiled to Snakemake workflows.
+
+    Runs are started with snakemake; this command looks at plates, checks pipelines and
+    is what every job calls.
+
+    \b
+    Examples:
+      openhcs-core index data/demo/9987_Plate_3434
+      openhcs-core compile
+      openhcs-core functions search count
+    """
+
+
+def main() -> int:
+    """Run the command line and return its exit code.
+
+    0 done; 1 a defect of this software; 2 wrong config, pipeline or command line; 3 bad
+    input data; 4 a step's function raised; 5 out of memory.
+    """
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.Abort:
+        print("stopped", file=sys.stderr)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (OpenHCSError, ErrorGroup) as error:
+        print(render_error(error), file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def render_error(error: OpenHCSError | ErrorGroup) -> str:
+    """Return an error, or every error of a group, as text for people: place, then message."""
+    if isinstance(error, ErrorGroup):
+        parts = [render_error(member) for member in error.exceptions]  # type: ignore[arg-type]
+        return "\n".join([f"error: {error.message}", *(f"  {part}" for part in parts)])
+    places = ", ".join(getattr(error, "__notes__", ()))
+    return f"{places}: {error}" if places else f"error: {error}"

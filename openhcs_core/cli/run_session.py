@@ -1,0 +1,144 @@
+"""One run of snakemake on one results folder: compile under the lock, then hold it.
+
+A dry run, a lint and a real run look alike while the Snakefile is parsed. So the lock is
+held only while compiling, and taken for good when the run really starts. While another
+run holds it, this one may look on as long as nothing would change.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from openhcs_core.cli.compiling import Compilation, compile_workflow
+from openhcs_core.cli.orphaned_manifests import remove_orphaned_manifests
+from openhcs_core.errors import RunLockedError
+from openhcs_core.materialization import ROIOptions
+from openhcs_core.plan import StepPlan
+from openhcs_core.plan.layout import output_files
+from openhcs_core.runtime import RunLock
+from openhcs_core.storage import replace_file
+
+DEFAULT_CONFIG = "config/config.yaml"
+_COMPILE_WAIT_S = 10.0
+_START_WAIT_S = 2.0
+
+
+class RunSession:
+    """Compiles a config and guards its results folder.
+
+    Parameters
+    ----------
+    config_path : str
+        The config file.
+    """
+
+    def __init__(self, config_path: str = DEFAULT_CONFIG) -> None:
+        self._config_path = config_path
+        self._lock: RunLock | None = None
+        self._compilation: Compilation | None = None
+
+    def compile(self) -> Compilation:
+        """Compile and write what changed.
+
+        Raises
+        ------
+        ErrorGroup, OpenHCSError
+            See :func:`~openhcs_core.cli.compiling.compile_workflow`.
+        RunLockedError
+            A live run works on this results folder and the config would change its plans.
+        """
+        compilation = compile_workflow(self._config_path)
+        lock = RunLock(_lock_path(compilation))
+        if lock.take(_COMPILE_WAIT_S if not _is_current(compilation) else 0.0):
+            write_files(compilation.files)
+            remove_orphaned_manifests(compilation.compiled)
+        elif changed := changed_files(compilation.files):
+            owner = lock.owner()
+            lock.close()
+            raise RunLockedError(
+                f"another run ({owner}) works on {compilation.compiled.results} and this config "
+                f"would change {len(changed)} of its files (first: {changed[0]}); "
+                "wait for it, or stop it"
+            )
+        lock.close()
+        self._compilation = compilation
+        return compilation
+
+    def start(self) -> None:
+        """Take the lock for the whole run.
+
+        Raises
+        ------
+        RunLockedError
+            Another run has it, or changed the plans after this one read them.
+        """
+        compilation = self._compilation or self.compile()
+        lock = RunLock(_lock_path(compilation))
+        if not lock.take(_START_WAIT_S):
+            raise RunLockedError(
+                f"another run ({lock.owner()}) works on {compilation.compiled.results}; "
+                "wait for it, or stop it"
+            )
+        if changed_files(compilation.files):
+            raise RunLockedError("another run changed the plans meanwhile; run the command again")
+        lock.sign()
+        self._lock = lock
+
+    def describe_results(self) -> str:
+        """Return where results are, for the end of a run."""
+        compilation = self._compilation or self.compile()
+        return describe_results(compilation)
+
+
+@cache
+def session_for(config_path: str) -> RunSession:
+    """Return this process's session of a config, the same for every Snakefile that asks."""
+    return RunSession(config_path)
+
+
+def describe_results(compilation: Compilation) -> str:
+    """Return the places of tables, images and outlines, a line each."""
+    lines = []
+    for plate in compilation.compiled.plates:
+        folder = f"{compilation.compiled.results}/{plate.name}"
+        lines.append(f"Results of plate {plate.name!r} ({len(plate.wells)} wells) in {folder}/")
+        lines += [
+            f"  table   {folder}/tables/{table.step_name}/{table.output}{table.suffix}"
+            for table in plate.tables
+        ]
+        lines += [f"  images  {folder}/{store.step_name}.ome.zarr" for store in plate.stores]
+        rois = sorted({plan.step_name for plan in plate.steps if _has_rois(plan)})
+        lines += [f"  ROIs    {folder}/rois/{step}/ (open in ImageJ or Fiji)" for step in rois]
+    return "\n".join(lines)
+
+
+def write_files(files: dict[str, str]) -> list[str]:
+    """Write the files whose content changes, each in one step; return their paths."""
+    changed = changed_files(files)
+    for path in changed:
+        with replace_file(path, durable=False) as stream:
+            stream.write(files[path].encode())
+    return changed
+
+
+def changed_files(files: dict[str, str]) -> list[str]:
+    """Return the paths whose content is not what it should be."""
+    return [path for path, text in files.items() if not _holds(Path(path), text)]
+
+
+def _is_current(compilation: Compilation) -> bool:
+    return not changed_files(compilation.files)
+
+
+def _lock_path(compilation: Compilation) -> Path:
+    return Path(compilation.compiled.results) / ".plan" / "lock"
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return path.read_bytes() == text.encode()
+    except FileNotFoundError:
+        return False
+
+
+def _has_rois(plan: StepPlan) -> bool:
+    return any(isinstance(output.options, ROIOptions) for output in output_files(plan))

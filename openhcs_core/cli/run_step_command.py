@@ -1,0 +1,85 @@
+"""``openhcs-core run-step``: the thin executor that every generated rule calls."""
+
+import logging
+from pathlib import Path
+
+import click
+
+from openhcs_core.errors import OpenHCSError
+from openhcs_core.registry import RegistryService
+from openhcs_core.runtime import (
+    Job,
+    compute_images,
+    execute_step,
+    gather_table,
+    write_store_metadata,
+)
+
+logger = logging.getLogger("openhcs_core")
+
+
+@click.command()
+@click.option(
+    "--plate-dir", required=True, type=click.Path(path_type=Path), help="results/<plate>."
+)
+@click.option("--step", required=True, help="The step's name.")
+@click.option("--well", help="Do the step for this well.")
+@click.option("--table", help="Join this table of all wells, e.g. cell_counts.csv.")
+@click.option("--store", is_flag=True, help="Write the plate metadata of a kept step.")
+@click.option("--digest", help="Refuse any plan but the one of this digest.")
+@click.option("--images-only", is_flag=True, help="Only compute the well's images into the cache.")
+@click.option("--log", type=click.Path(path_type=Path), help="Write progress to this file.")
+def run_step_command(
+    *,
+    plate_dir: Path,
+    step: str,
+    well: str | None,
+    table: str | None,
+    store: bool,
+    digest: str | None,
+    images_only: bool,
+    log: Path | None,
+) -> None:
+    """Do one step for one well (or join its tables, or write its plate metadata).
+
+    Every job of a run is one such line, so it can be repeated by hand.
+
+    \b
+    Example:
+      openhcs-core run-step --plate-dir results/demo --step count --well B02
+    """
+    if (well is not None) + (table is not None) + store != 1:
+        raise click.UsageError("give exactly one of --well, --table and --store")
+    _start_log(log)
+    job = Job(plate_dir, step, digest)
+    try:
+        if table is not None:
+            gather_table(job, table)
+        elif store:
+            write_store_metadata(job)
+        else:
+            assert well is not None
+            run = compute_images if images_only else execute_step
+            run(job, well, RegistryService().load)
+    except OpenHCSError as error:
+        logger.error("%s", error)  # noqa: TRY400  its text is the message; main prints it too
+        raise
+    except Exception:
+        logger.exception("this is a defect of openhcs-core; please report it with this log")
+        raise
+    logger.info("done")
+
+
+def _start_log(path: Path | None) -> None:
+    """Send progress and errors to the job's log file, and nothing of them to the terminal."""
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    handler = logging.NullHandler()
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)

@@ -1,0 +1,36 @@
+"""What the Snakefile calls while it is read."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from openhcs_core.cli.main import render_error
+from openhcs_core.cli.run_session import RunSession
+from openhcs_core.config import WorkflowConfig, load_yaml, validate
+from openhcs_core.errors import ErrorGroup, OpenHCSError
+
+
+def compile_for_snakemake(session: RunSession) -> None:
+    """Compile; end the program with a readable message when config or plate is wrong.
+
+    The folder of this Python's commands is put on PATH, so that jobs find ``openhcs-core``
+    when snakemake is called by its path, without an activated environment.
+    """
+    commands = str(Path(sys.executable).parent)
+    if commands not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([commands, os.environ.get("PATH", "")])
+    try:
+        compilation = session.compile()
+    except (OpenHCSError, ErrorGroup) as error:
+        print(render_error(error), file=sys.stderr)
+        sys.exit(error.exit_code)
+    for warning in compilation.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def read_rules_index(config_path: str) -> Any:
+    """Return the compiled ``plan.json`` of a config's results folder."""
+    config = validate(WorkflowConfig, load_yaml(config_path))
+    return json.loads(Path(config.results, ".plan", "plan.json").read_bytes())

@@ -1,0 +1,97 @@
+"""Computed images by digest. Safe to delete at any time: what is gone is computed again."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openhcs_core.planes import PlaneKey
+from openhcs_core.runtime.digests import combined_digest, plane_digest
+from openhcs_core.runtime.manifest import PlaneRecord, StackRecord
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_READ_ONLY = 0o444
+
+
+@dataclass(frozen=True)
+class ImageCache:
+    """Stacks of images, each a read-only ``.npy`` file named by the digest of its planes.
+
+    Attributes
+    ----------
+    root : Path
+        Usually ``results/.cache``.
+    """
+
+    root: Path
+
+    def put(self, planes: Sequence["NDArray[Any]"], keys: Sequence[PlaneKey]) -> StackRecord:
+        """Store planes of one shape and dtype, in order, unless they are there already.
+
+        Returns
+        -------
+        StackRecord
+            With the digests of stack and planes.
+        """
+        import numpy as np
+
+        records = tuple(
+            PlaneRecord(name=key.filename, digest=plane_digest(plane))
+            for key, plane in zip(keys, planes, strict=True)
+        )
+        digest = combined_digest(record.digest for record in records)
+        stack = np.stack(planes)
+        stack = stack.astype(stack.dtype.newbyteorder("="), copy=False)
+        path = self.path(digest)
+        if not path.exists():
+            self._write(path, stack)
+        return StackRecord(object=digest, dtype=stack.dtype.name, shape=stack.shape, planes=records)
+
+    def get_plane(self, stack: StackRecord, number: int) -> "NDArray[Any] | None":
+        """Return one plane of a stack, None when it is gone or not what its digest says.
+
+        Returns
+        -------
+        ndarray, shape (Y, X)
+            Read-only, mapped from the file.
+        """
+        import numpy as np
+
+        try:
+            planes = np.load(self.path(stack.object), mmap_mode="r")
+        except (OSError, ValueError, EOFError):
+            return None
+        if planes.shape != stack.shape or planes.dtype.name != stack.dtype:
+            return None
+        plane: NDArray[Any] = planes[number]
+        return plane if plane_digest(plane) == stack.planes[number].digest else None
+
+    def holds(self, stack: StackRecord) -> bool:
+        """Return whether a stack's file is there (its content is checked when it is read)."""
+        return self.path(stack.object).exists()
+
+    def discard(self, stack: StackRecord) -> None:
+        """Remove a stack, e.g. a damaged one that is to be computed again."""
+        self.path(stack.object).unlink(missing_ok=True)
+
+    def path(self, digest: str) -> Path:
+        """Return where the stack of a digest is or would be."""
+        return self.root / "objects" / digest[:2] / f"{digest}.npy"
+
+    def _write(self, path: Path, stack: "NDArray[Any]") -> None:
+        import numpy as np
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                np.save(stream, stack, allow_pickle=False)
+            Path(name).chmod(_READ_ONLY)
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise

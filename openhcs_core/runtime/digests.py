@@ -1,0 +1,28 @@
+"""Digests of image content: dtype, shape and values, not encoded bytes."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def plane_digest(plane: "NDArray[Any]") -> str:
+    """Return the XXH3-128 digest of an array's dtype, shape and values (32 hexadecimal digits).
+
+    Equal values in another byte order or memory layout give the same digest.
+    """
+    import numpy as np
+    import xxhash
+
+    native = np.ascontiguousarray(plane, dtype=plane.dtype.newbyteorder("="))
+    digest = xxhash.xxh3_128(f"{native.dtype.name}{native.shape}".encode())
+    digest.update(native.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def combined_digest(digests: Iterable[str]) -> str:
+    """Return the digest of a sequence of digests."""
+    import xxhash
+
+    return xxhash.xxh3_128("\n".join(digests).encode()).hexdigest()

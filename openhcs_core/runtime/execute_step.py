@@ -1,0 +1,155 @@
+"""The thin executor: one step of one well, from its plan to its manifest.
+
+Load, stack, call, unstack, save, materialize, commit. Everything is computed and written
+under temporary names first; the plan is checked again before the first rename, and
+the manifest is written last.
+"""
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from openhcs_core.errors import InputDataError
+from openhcs_core.plan import GroupPlan, StepPlan, digest_bytes, plan_digest
+from openhcs_core.planes import PlaneKey
+from openhcs_core.runtime.cache import ImageCache
+from openhcs_core.runtime.calls import SpecialValue, cast_planes, run_chain
+from openhcs_core.runtime.digests import combined_digest, plane_digest
+from openhcs_core.runtime.groups import group_planes
+from openhcs_core.runtime.inputs import PlateInput, StepInput, WellInput
+from openhcs_core.runtime.job import Job
+from openhcs_core.runtime.kept_images import write_kept_images
+from openhcs_core.runtime.manifest import FileRecord, Manifest, StackRecord, write_manifest
+from openhcs_core.runtime.outputs import Labels, collect_labels, make_files
+from openhcs_core.runtime.recompute import Recomputer
+from openhcs_core.storage.atomic import replace_file
+
+logger = logging.getLogger(__name__)
+FunctionLoader = Callable[[str], Callable[..., Any]]
+
+
+@dataclass(frozen=True)
+class _Computed:
+    """What the functions gave for one well."""
+
+    images: tuple[StackRecord, ...]
+    files: dict[str, bytes]
+    labels: Labels
+
+
+def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
+    """Do one step for one well and commit the result.
+
+    Parameters
+    ----------
+    job : Job
+        Plate, step, and the digest of the plan it was started for.
+    well : str
+        E.g. ``"B02"``.
+    load : callable
+        Gives the function of a reference.
+
+    Raises
+    ------
+    PlanChangedError
+        The plan is another one, now or when the result is ready: nothing is written.
+    InputDataError, StepFunctionError, OutOfMemoryError
+        See there.
+    """
+    plan = job.read_step_plan(well)
+    job = replace(job, digest=plan_digest(plan))
+    source = _open_input(job, plan, well)
+    with _image_sink(job, plan) as sink:
+        computed = _compute(plan, well, source, sink, load)
+        if plan.store is not None:
+            write_kept_images(job, plan, well, computed.images, computed.labels, sink)
+        job.read_step_plan(well)
+        _commit(job, plan, well, source, computed)
+
+
+def compute_images(job: Job, well: str, load: FunctionLoader) -> None:
+    """Compute the images of a step and well into the cache, and nothing else."""
+    plan = job.read_step_plan(well)
+    _compute(plan, well, _open_input(job, plan, well), job.cache, load)
+
+
+def _open_input(job: Job, plan: StepPlan, well: str) -> WellInput:
+    if plan.source is None:
+        return PlateInput(job, well)
+    return StepInput(job, plan.source, well, Recomputer(job))
+
+
+@contextmanager
+def _image_sink(job: Job, plan: StepPlan) -> Iterator[ImageCache]:
+    """Give the cache; for a kept step a cache of its own that is gone afterwards."""
+    if plan.store is None:
+        yield job.cache
+        return
+    job.cache.root.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="kept-", dir=job.cache.root))
+    try:
+        yield ImageCache(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _compute(
+    plan: StepPlan, well: str, source: WellInput, sink: ImageCache, load: FunctionLoader
+) -> _Computed:
+    """Run every group of planes through its chain."""
+    values: dict[str | None, list[SpecialValue]] = {group.value: [] for group in plan.groups}
+    images = []
+    stacks = group_planes(source.keys, plan.variable_components)
+    for number, keys in enumerate(stacks, start=1):
+        logger.info("well %s, stack %d of %d: %s", well, number, len(stacks), keys[0].filename)
+        group = _choose_group(plan, keys[0], well)
+        who = f"step {plan.step_name!r}, well {well}"
+        result = run_chain(source.load(keys), keys, group.functions, load, who)
+        values[group.value] += result.specials
+        images.append(sink.put(cast_planes(result.planes, plan.output_dtype, who), result.keys))
+    labels = collect_labels(value for of_group in values.values() for value in of_group)
+    return _Computed(tuple(images), make_files(plan, well, values), labels)
+
+
+def _choose_group(plan: StepPlan, key: PlaneKey, well: str) -> GroupPlan:
+    value = str(getattr(key, plan.group_by.value))
+    for group in plan.groups:
+        if group.value in (None, value):
+            return group
+    raise InputDataError(
+        f"step {plan.step_name!r}, well {well}: {plan.group_by} {value!r} has no function; "
+        "the plate changed since it was compiled, run snakemake again"
+    )
+
+
+def _commit(job: Job, plan: StepPlan, well: str, source: WellInput, computed: _Computed) -> None:
+    """Write the well's files and, last, its manifest."""
+    for path, content in computed.files.items():
+        with replace_file(job.plate_dir / path) as stream:
+            stream.write(content)
+    manifest = Manifest(
+        digest=plan_digest(plan),
+        step=plan.step_name,
+        well=well,
+        inputs=dict(sorted(source.digests.items())),
+        functions={
+            function.ref: function.versions for group in plan.groups for function in group.functions
+        },
+        images=computed.images,
+        labels={
+            name: combined_digest(
+                f"{key.filename} {plane_digest(planes[key])}" for key in sorted(planes)
+            )
+            for name, planes in computed.labels.items()
+        },
+        files={
+            path: FileRecord(digest=digest_bytes(content), size_bytes=len(content))
+            for path, content in computed.files.items()
+        },
+    )
+    write_manifest(manifest, job.plate_dir)

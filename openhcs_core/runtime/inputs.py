@@ -1,0 +1,147 @@
+"""Images a step reads: of the plate, or of the step before it."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openhcs_core.constants import Backend
+from openhcs_core.errors import InputDataError
+from openhcs_core.plan.layout import index_path, store_path
+from openhcs_core.planes import PlaneKey
+from openhcs_core.runtime.digests import plane_digest
+from openhcs_core.runtime.job import Job
+from openhcs_core.runtime.manifest import StackRecord, read_manifest
+from openhcs_core.storage import FileManager
+from openhcs_core.storage.backends.virtual_workspace import VirtualWorkspaceBackend
+from openhcs_core.storage.backends.zarr_ import ZarrStorageBackend
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Recompute = Callable[[str, str], None]
+"""Called with step and well whose images are gone from the cache."""
+
+
+class WellInput(ABC):
+    """The planes of one well that a step reads.
+
+    Attributes
+    ----------
+    digests : dict
+        Plane name to digest of its content, filled as planes are loaded.
+    """
+
+    def __init__(self) -> None:
+        self.digests: dict[str, str] = {}
+
+    @property
+    @abstractmethod
+    def keys(self) -> Sequence[PlaneKey]:
+        """The planes there are."""
+
+    @abstractmethod
+    def load(self, keys: Sequence[PlaneKey]) -> list["NDArray[Any]"]:
+        """Read planes, each ``[Y, X]``, in the order given.
+
+        Raises
+        ------
+        InputDataError
+            One is missing, unreadable or not what it should be; the message names the file.
+        """
+
+
+class PlateInput(WellInput):
+    """Planes of the plate itself, through its virtual workspace."""
+
+    def __init__(self, job: Job, well: str) -> None:
+        super().__init__()
+        index = _read_index(job.plate_dir / index_path(well))
+        self._expected: Mapping[str, Any] = index["channels"]
+        mapping = {f"images/{name}": real for name, real, _, _ in index["images"]}
+        plate = VirtualWorkspaceBackend(Path(job.location.plate_path), mapping)
+        self._files = FileManager({Backend.VIRTUAL_WORKSPACE: plate})
+        self._keys = tuple(PlaneKey.parse(name) for name, _, _, _ in index["images"])
+
+    @property
+    def keys(self) -> Sequence[PlaneKey]:
+        """The planes of the well's index."""
+        return self._keys
+
+    def load(self, keys: Sequence[PlaneKey]) -> list["NDArray[Any]"]:
+        """Read planes and check shape and dtype against the plate's metadata."""
+        planes = [self._load_plane(key) for key in keys]
+        for key, plane in zip(keys, planes, strict=True):
+            self.digests[key.filename] = plane_digest(plane)
+        return planes
+
+    def _load_plane(self, key: PlaneKey) -> "NDArray[Any]":
+        expected = self._expected[key.channel]
+        plane: NDArray[Any] = self._files.load_image(
+            f"images/{key.filename}",
+            Backend.VIRTUAL_WORKSPACE,
+            expected_shape=tuple(expected["shape"]),
+            expected_dtype=expected["dtype"],
+        )
+        return plane
+
+
+class StepInput(WellInput):
+    """Planes of an earlier step: from its kept store or the cache; gone ones are recomputed."""
+
+    def __init__(self, job: Job, source: str, well: str, recompute: Recompute) -> None:
+        super().__init__()
+        self._source, self._well, self._recompute = source, well, recompute
+        self._cache = job.cache
+        self._planes = read_manifest(job.plate_dir, source, well).find_planes()
+        self._store = job.plate_dir / store_path(source)
+        self._is_kept = job.read_source_plan(source, well).store is not None
+
+    @property
+    def keys(self) -> Sequence[PlaneKey]:
+        """The planes of the earlier step's manifest."""
+        return tuple(self._planes)
+
+    def load(self, keys: Sequence[PlaneKey]) -> list["NDArray[Any]"]:
+        """Read planes and check their content against the manifest."""
+        load = self._load_kept if self._is_kept else self._load_cached
+        planes = []
+        for key in keys:
+            stack, number = self._planes[key]
+            planes.append(load(key, stack, number))
+            self.digests[key.filename] = stack.planes[number].digest
+        return planes
+
+    def _load_kept(self, key: PlaneKey, stack: StackRecord, number: int) -> "NDArray[Any]":
+        path = self._store / key.filename
+        plane: NDArray[Any] = ZarrStorageBackend().load(path)
+        if plane_digest(plane) != stack.planes[number].digest:
+            raise InputDataError(
+                f"{path} was altered after step {self._source!r} wrote it; delete the folder of "
+                f"well {self._well} in {self._store.name} and run again to restore it"
+            )
+        return plane
+
+    def _load_cached(self, key: PlaneKey, stack: StackRecord, number: int) -> "NDArray[Any]":
+        plane = self._cache.get_plane(stack, number)
+        if plane is None:
+            self._cache.discard(stack)
+            self._recompute(self._source, self._well)
+            plane = self._cache.get_plane(stack, number)
+        if plane is None:
+            raise InputDataError(
+                f"{key.filename} of step {self._source!r} is gone from the cache and computing it "
+                "again gave other values: the plate's images or a library changed since; delete "
+                f"manifests/{self._source}/{self._well}.json and run again"
+            )
+        return plane
+
+
+def _read_index(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputDataError(
+            f"{path} is missing: the plate has not been indexed; run snakemake"
+        ) from error

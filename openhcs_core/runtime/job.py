@@ -1,0 +1,113 @@
+"""What a job is told, and where it finds the rest."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from openhcs_core.config import FrozenModel
+from openhcs_core.errors import ConfigError, PlanChangedError
+from openhcs_core.plan import StepPlan, plan_digest
+from openhcs_core.plan.layout import LOCATION, plan_path
+from openhcs_core.runtime.cache import ImageCache
+
+P = TypeVar("P", bound=FrozenModel)
+
+
+class Location(FrozenModel):
+    """Where things lie that no plan names, so that moving them reruns nothing.
+
+    Attributes
+    ----------
+    plate_path : str
+        The plate's folder.
+    cache_dir : str
+        Computed images.
+    plate_map : str or None
+        CSV that is joined into plate tables.
+    """
+
+    plate_path: str
+    cache_dir: str
+    plate_map: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One step of one plate.
+
+    Attributes
+    ----------
+    plate_dir : Path
+        ``results/<plate>``.
+    step : str
+        The step's name.
+    digest : str or None
+        Digest of the plan the job was started for; None takes the plan as it is.
+    """
+
+    plate_dir: Path
+    step: str
+    digest: str | None = None
+
+    @cached_property
+    def location(self) -> Location:
+        """Where plate and cache lie."""
+        path = self.plate_dir / LOCATION
+        try:
+            return Location.model_validate_json(path.read_bytes())
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f"{path} is missing: {self.plate_dir} has not been compiled; "
+                "run snakemake or 'openhcs-core compile' first"
+            ) from error
+
+    @property
+    def cache(self) -> ImageCache:
+        """The cache of computed images."""
+        return ImageCache(Path(self.location.cache_dir))
+
+    def read_step_plan(self, well: str) -> StepPlan:
+        """Return the plan for a well: its own, or the step's, and check its digest.
+
+        Raises
+        ------
+        ConfigError
+            There is none, or it is damaged.
+        PlanChangedError
+            It is not the plan this job was started for.
+        """
+        own = self.plate_dir / plan_path(self.step, well)
+        path = own if own.exists() else self.plate_dir / plan_path(self.step)
+        return self.read_plan(path, StepPlan)
+
+    def read_source_plan(self, source: str, well: str) -> StepPlan:
+        """Return the plan of the step that this one reads."""
+        return Job(self.plate_dir, source).read_step_plan(well)
+
+    def read_plan(self, path: Path, model: type[P]) -> P:
+        """Return any plan of this job and check its digest (see :meth:`read_step_plan`)."""
+        try:
+            plan = model.model_validate_json(path.read_bytes())
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f"{path} is missing: step {self.step!r} is not part of the compiled pipeline; "
+                "run snakemake, which compiles first"
+            ) from error
+        except ValidationError as error:
+            raise ConfigError(f"{path} is damaged or of another version; compile again") from error
+        found = plan_digest(plan)
+        if self.digest is not None and found != self.digest:
+            raise PlanChangedError(
+                f"{path} changed since this job was planned (expected digest {self.digest}, "
+                f"found {found}); nothing was written, run snakemake again"
+            )
+        return plan
+
+
+def encode_location(location: Location) -> str:
+    """Return the text of a location file."""
+    return json.dumps(location.model_dump(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"

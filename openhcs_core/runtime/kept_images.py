@@ -1,0 +1,121 @@
+"""Images of a kept step: one well of its OME-Zarr plate, and the plate's own metadata."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from natsort import natsorted
+
+from openhcs_core.errors import InputDataError
+from openhcs_core.plan import StepPlan, StoreMetadataPlan, StorePlan
+from openhcs_core.plan.layout import store_path, store_plan_path
+from openhcs_core.planes import PlaneKey
+from openhcs_core.runtime.cache import ImageCache
+from openhcs_core.runtime.job import Job
+from openhcs_core.runtime.manifest import StackRecord
+from openhcs_core.runtime.outputs import Labels
+from openhcs_core.storage import (
+    ChannelMetadata,
+    FieldImages,
+    ImageMetadata,
+    PlateLayout,
+    write_plate_metadata,
+    write_well,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def write_kept_images(
+    job: Job,
+    plan: StepPlan,
+    well: str,
+    images: Sequence[StackRecord],
+    labels: Labels,
+    sink: ImageCache,
+) -> None:
+    """Write a well's images and labels into the step's OME-Zarr plate.
+
+    The plan is checked once more when everything is written under temporary names, before
+    the first rename.
+
+    Parameters
+    ----------
+    images : sequence of StackRecord
+        What the functions gave.
+    sink : ImageCache
+        Where these are now.
+
+    Raises
+    ------
+    PlanChangedError
+        The plan is another one by now; the well is as it was.
+    """
+    assert plan.store is not None
+    metadata = _image_metadata(plan.store)
+    write_well(
+        job.plate_dir / store_path(plan.step_name),
+        well,
+        _fields(images, labels, sink, metadata),
+        metadata,
+        plan.store.zarr,
+        confirm=lambda: _check_plan(job, well),
+    )
+
+
+def _check_plan(job: Job, well: str) -> None:
+    job.read_step_plan(well)
+
+
+def write_store_metadata(job: Job) -> None:
+    """Write the plate metadata of a kept step: its rows, then its root."""
+    plan = job.read_plan(job.plate_dir / store_plan_path(job.step), StoreMetadataPlan)
+    layout = PlateLayout(name=plan.plate, wells=plan.wells, field_count=plan.field_count)
+    write_plate_metadata(job.plate_dir / store_path(job.step), layout)
+
+
+def _image_metadata(store: StorePlan) -> ImageMetadata:
+    z_step_um, pixel_size_um, _ = store.scale_um
+    return ImageMetadata(
+        channels=tuple(
+            ChannelMetadata(channel, store.channels[channel])
+            for channel in natsorted(store.channels)
+        ),
+        z_indices=store.z_indices,
+        timepoints=store.timepoints,
+        sites=store.sites,
+        pixel_size_um=pixel_size_um,
+        z_step_um=z_step_um,
+    )
+
+
+def _fields(
+    images: Sequence[StackRecord], labels: Labels, sink: ImageCache, metadata: ImageMetadata
+) -> Iterator[FieldImages]:
+    """Yield one field after the other; planes are read when they are written."""
+    planes = {
+        PlaneKey.parse(record.name): partial(_read, sink, stack, number)
+        for stack in images
+        for number, record in enumerate(stack.planes)
+    }
+    for site in sorted({key.site for key in planes}):
+        of_site = {
+            name: {key: plane for key, plane in drawn.items() if key.site == site}
+            for name, drawn in labels.items()
+        }
+        yield FieldImages(
+            site=site,
+            path=metadata.field_path(site),
+            planes={key: plane for key, plane in planes.items() if key.site == site},
+            labels={name: drawn for name, drawn in of_site.items() if drawn},
+        )
+
+
+def _read(sink: ImageCache, stack: StackRecord, number: int) -> "NDArray[Any]":
+    plane = sink.get_plane(stack, number)
+    if plane is None:
+        raise InputDataError(
+            f"{sink.path(stack.object)} was removed or altered while the step ran; run again"
+        )
+    return plane

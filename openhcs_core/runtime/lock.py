@@ -1,0 +1,69 @@
+"""One compiler or run at a time on a results folder: a lock that the kernel releases on death."""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import IO
+
+_POLL_S = 0.1
+
+
+class RunLock:
+    """An exclusive ``flock`` on a file.
+
+    Parameters
+    ----------
+    path : Path
+        Usually ``results/.plan/lock``; created with its folder.
+
+    Notes
+    -----
+    The file is opened close-on-exec, so programs started from here do not hold the lock;
+    a killed process loses it at once, whatever the signal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: IO[str] = path.open("a+", encoding="utf-8")
+        self._is_held = False
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._is_held
+
+    def take(self, wait_s: float = 0.0) -> bool:
+        """Try to take the lock for `wait_s` seconds; return whether it is held now."""
+        deadline = time.monotonic() + wait_s
+        while not self._is_held:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(_POLL_S)
+            else:
+                self._is_held = True
+        return True
+
+    def sign(self) -> None:
+        """Write who holds the lock into the file, for messages of others."""
+        self._file.truncate(0)
+        self._file.write(f"process {os.getpid()} on {os.uname().nodename}")
+        self._file.flush()
+
+    def owner(self) -> str:
+        """Return what the last holder wrote."""
+        self._file.seek(0)
+        return self._file.read() or "an unknown process"
+
+    def release(self) -> None:
+        """Give the lock up."""
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._is_held = False
+
+    def close(self) -> None:
+        """Give the lock up and close the file."""
+        self._file.close()
+        self._is_held = False

@@ -1,0 +1,129 @@
+"""The commit record of one step and well: an output without a matching manifest does not exist."""
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from openhcs_core.config import FrozenModel
+from openhcs_core.errors import InputDataError
+from openhcs_core.plan.layout import manifest_path
+from openhcs_core.planes import PlaneKey
+from openhcs_core.storage.atomic import replace_file
+
+
+class PlaneRecord(FrozenModel):
+    """One output image: the name of its plane and the digest of its content."""
+
+    name: str
+    digest: str
+
+
+class StackRecord(FrozenModel):
+    """Output images that one call made together.
+
+    Attributes
+    ----------
+    object : str
+        Digest of the stack, its name in the cache.
+    dtype : str
+        numpy dtype name.
+    planes : tuple of PlaneRecord
+        In stack order.
+    """
+
+    object: str
+    dtype: str
+    shape: tuple[int, int, int]
+    planes: tuple[PlaneRecord, ...]
+
+
+class FileRecord(FrozenModel):
+    """A file written for the well: digest of its bytes, and how many."""
+
+    digest: str
+    size_bytes: int
+
+
+class Manifest(FrozenModel):
+    """What one job did: no times, hosts or absolute paths, so equal work gives equal bytes.
+
+    Attributes
+    ----------
+    digest : str
+        Digest of the plan that was carried out. First in the file: see :func:`manifest_digest`.
+    inputs : dict
+        Plane name to content digest, as read.
+    functions : dict
+        Function reference to versions.
+    images : tuple of StackRecord
+        Output images.
+    labels : dict
+        Label image name to the digest of its planes.
+    files : dict
+        Path relative to the plate's results to record.
+    """
+
+    digest: str
+    step: str
+    well: str
+    inputs: dict[str, str]
+    functions: dict[str, dict[str, str]]
+    images: tuple[StackRecord, ...]
+    labels: dict[str, str] = {}
+    files: dict[str, FileRecord] = {}
+
+    def find_planes(self) -> dict[PlaneKey, tuple[StackRecord, int]]:
+        """Return where each output plane is: its stack and its position there."""
+        return {
+            PlaneKey.parse(plane.name): (stack, number)
+            for stack in self.images
+            for number, plane in enumerate(stack.planes)
+        }
+
+
+def write_manifest(manifest: Manifest, plate_dir: Path) -> None:
+    """Write a manifest under its final name, in one step."""
+    path = plate_dir / manifest_path(manifest.step, manifest.well)
+    text = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+    with replace_file(path) as stream:
+        stream.write(text.encode())
+
+
+def read_manifest(plate_dir: Path, step: str, well: str) -> Manifest:
+    """Read the manifest of a step and well.
+
+    Raises
+    ------
+    InputDataError
+        It is absent or damaged.
+    """
+    path = plate_dir / manifest_path(step, well)
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputDataError(
+            f"{path} is missing: step {step!r} has not been done for well {well}; "
+            "run snakemake, which does it first"
+        ) from error
+    except ValidationError as error:
+        raise InputDataError(
+            f"{path} is not a manifest of this version; delete it and run again"
+        ) from error
+
+
+_HEAD_BYTES = 64
+
+
+def manifest_digest(path: Path) -> str | None:
+    """Return the plan digest that a manifest records, None when there is none to be read.
+
+    Only the head of the file is read: compiling looks at the manifest of every job.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD_BYTES).decode(errors="replace")
+    except OSError:
+        return None
+    key, _, rest = head.partition('"digest": "')
+    return rest[:32] if key.strip() == "{" else None

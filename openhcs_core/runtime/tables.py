@@ -1,0 +1,67 @@
+"""Plate tables: the tables of all wells, one below the other, the plate map joined."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openhcs_core.errors import InputDataError
+from openhcs_core.plan import TablePlan, digest_bytes
+from openhcs_core.plan.layout import table_path, table_plan_path, well_table_paths
+from openhcs_core.runtime.job import Job
+from openhcs_core.storage.atomic import replace_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def gather_table(job: Job, file: str) -> None:
+    """Write one plate table.
+
+    Parameters
+    ----------
+    job : Job
+        Plate and step.
+    file : str
+        Output and suffix, e.g. ``cell_counts.csv``.
+
+    Raises
+    ------
+    InputDataError
+        A well's table or the plate map cannot be read.
+
+    Notes
+    -----
+    Cells are handled as text, so that no number changes its digits on the way.
+    """
+    path = job.plate_dir / "plan" / job.step / f"{file}.json"
+    plan = job.read_plan(path, TablePlan)
+    text = _join_tables(job, plan)
+    job.read_plan(job.plate_dir / table_plan_path(plan), TablePlan)
+    with replace_file(job.plate_dir / table_path(plan)) as stream:
+        stream.write(text.encode())
+
+
+def _join_tables(job: Job, plan: TablePlan) -> str:
+    import pandas as pd
+
+    paths = [job.plate_dir / path for well in plan.wells for path in well_table_paths(plan, well)]
+    table = pd.concat([_read(path) for path in paths], ignore_index=True).fillna("")
+    plate_map = job.location.plate_map
+    if plan.plate_map is not None and plate_map is not None:
+        if digest_bytes(Path(plate_map).read_bytes()) != plan.plate_map:
+            raise InputDataError(f"{plate_map} changed since it was planned; run snakemake again")
+        table = table.merge(_read(Path(plate_map)), on="well", how="left").fillna("")
+    text: str = table.to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def _read(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        if path.stat().st_size == 0:  # no image of the well had anything to write
+            return pd.DataFrame()
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise InputDataError(f"{path} is missing; run snakemake, which makes it first") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputDataError(f"{path} is not a CSV table: {error}") from error

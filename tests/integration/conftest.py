@@ -1,0 +1,106 @@
+"""Projects in temporary folders, run through the real snakemake."""
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DEMO_PLATE = ROOT / "data/demo/9987_Plate_3434"
+_JOB = re.compile(r"openhcs-core run-step .*--step (\S+) (--\w+)(?: (\S+))? --digest")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished snakemake command."""
+
+    returncode: int
+    output: str
+
+    @property
+    def jobs(self):
+        """What ran: (step, well), (step, table file) or (step, 'store')."""
+        return sorted(
+            {
+                (step, "store" if kind == "--store" else name)
+                for step, kind, name in _JOB.findall(self.output)
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Project:
+    """A working directory with config, pipeline and a copy of the demo plate."""
+
+    folder: Path
+
+    @property
+    def results(self):
+        return self.folder / "results" / "demo"
+
+    @property
+    def plate(self):
+        return self.folder / "plate"
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def edit(self, name, old, new):
+        text = (self.folder / name).read_text()
+        assert old in text
+        self.write(name, text.replace(old, new))
+
+    def copy_to(self, folder):
+        """Copy everything, modification times kept."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+    def snakemake(self, *arguments, cores=2):
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command += ["--directory", str(self.folder), "--cores", str(cores), "--printshellcmds"]
+        run = subprocess.run(
+            [*command, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        return Run(run.returncode, run.stdout + run.stderr)
+
+
+def make_project(folder):
+    """Copy plate, config and pipeline of the demo into a folder."""
+    project = Project(folder)
+    shutil.copytree(DEMO_PLATE, project.plate)
+    project.write("config/config.yaml", "plates:\n  demo: {path: plate}\n")
+    project.write("config/pipeline.yaml", (ROOT / "config/pipeline.yaml").read_text())
+    return project
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project nobody has run yet."""
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def finished_demo(tmp_path_factory):
+    """The demo, run once for all tests that only look at results."""
+    project = make_project(tmp_path_factory.mktemp("demo"))
+    run = project.snakemake()
+    assert run.returncode == 0, run.output
+    return project, run
+
+
+@pytest.fixture
+def finished(finished_demo, tmp_path):
+    """A copy of the finished demo that a test may change."""
+    project, _ = finished_demo
+    return project.copy_to(tmp_path / "finished")

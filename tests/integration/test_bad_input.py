@@ -1,0 +1,87 @@
+"""Wrong input: one clear message with file or key and remedy, before any job where possible."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "texts"),
+    [
+        (
+            "config/config.yaml",
+            "path: plate",
+            "path: plate, missing_image: allow",
+            ["config/config.yaml:2 plates.demo.missing_image", "did you mean 'missing_images'?"],
+        ),
+        (
+            "config/config.yaml",
+            "path: plate",
+            "path: no/such/plate",
+            ["config/config.yaml:2 plates.demo", "no/such/plate"],
+        ),
+        (
+            "config/pipeline.yaml",
+            "openhcs:max_projection",
+            "openhcs:max_proj",
+            ["config/pipeline.yaml:", "steps[1].func", "did you mean 'openhcs:max_projection'?"],
+        ),
+        (
+            "config/pipeline.yaml",
+            "min_area: 20",
+            "min_aera: 20",
+            ["unknown parameter 'min_aera'; did you mean 'min_area'?"],
+        ),
+        ("config/config.yaml", "path: plate", "path: plate, wells: [B02, H12]", ["H12"]),
+    ],
+)
+def test_config_mistakes_end_before_any_job(project, file, old, new, texts):
+    project.edit(file, old, new)
+    run = project.snakemake("--dry-run")
+    assert run.returncode != 0
+    assert run.jobs == []
+    for text in texts:
+        assert text in run.output
+    assert "Traceback" not in run.output
+
+
+def test_a_missing_image_ends_before_any_job_and_is_named(project):
+    (project.plate / "TimePoint_1/ZStep_2/9987_B03_s2_w1.TIF").unlink()
+    run = project.snakemake()
+    assert run.returncode != 0
+    assert run.jobs == []
+    assert "B03_s002_w1_z002_t001.tif" in run.output
+    assert "missing_images: allow" in run.output
+
+
+def test_holes_are_left_when_they_are_allowed(project):
+    (project.plate / "TimePoint_1/ZStep_2/9987_B03_s2_w1.TIF").unlink()
+    project.edit("config/config.yaml", "path: plate", "path: plate, missing_images: allow")
+    run = project.snakemake()
+    assert run.returncode == 0, run.output
+
+
+@pytest.mark.parametrize(
+    "damage", ["truncated", "empty", "text", "wrong shape"], ids=lambda name: name
+)
+def test_a_corrupt_image_fails_its_well_alone_and_is_named(project, damage):
+    import numpy as np
+    import tifffile
+
+    name = "9987_B03_s1_w1.TIF"
+    path = project.plate / "TimePoint_1/ZStep_1" / name
+    if damage == "wrong shape":
+        tifffile.imwrite(path, np.zeros((16, 16), "u2"))
+    else:
+        content = path.read_bytes()
+        path.write_bytes(
+            {"truncated": content[: len(content) * 6 // 10], "empty": b"", "text": b"version 1"}[
+                damage
+            ]
+        )
+    run = project.snakemake()
+    assert run.returncode != 0
+    assert name in run.output
+    assert "Traceback" not in run.output
+    assert (project.results / "manifests/count/B02.json").exists()
+    assert not (project.results / "manifests/clean/B03.json").exists()
+    assert not (project.results / "tables/count/cell_counts.csv").exists()
+    assert name in (project.results / "logs/clean/B03.log").read_text()
