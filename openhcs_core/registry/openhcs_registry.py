@@ -1,7 +1,6 @@
 """``openhcs:`` — the functions that come with this package."""
 
 from collections.abc import Callable
-from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -27,7 +26,6 @@ class OpenHCSRegistry(LibraryRegistryBase):
     library_name = "openhcs"
     distributions = ("numpy", "scikit-image", "scipy")
 
-    @cache  # noqa: B019  one registry a process, five entries
     def get_functions(self) -> dict[str, FunctionMetadata]:
         """Return metadata by reference."""
         libraries = self.get_library_versions()

@@ -27,6 +27,7 @@ class RegistryService:
     def __init__(self, table: dict[str, str] | None = None) -> None:
         self._table = dict(REGISTRIES if table is None else table)
         self._registries: dict[str, LibraryRegistryBase] = {}
+        self._functions: dict[str, dict[str, FunctionMetadata]] = {}
 
     def get_registry(self, library: str) -> LibraryRegistryBase:
         """Return the registry of a library.
@@ -45,12 +46,18 @@ class RegistryService:
             self._registries[library] = getattr(import_module(module_name), class_name)()
         return self._registries[library]
 
+    def get_functions(self, library: str) -> dict[str, FunctionMetadata]:
+        """Return the functions of one library by reference, described once."""
+        if library not in self._functions:
+            self._functions[library] = self.get_registry(library).get_functions()
+        return self._functions[library]
+
     def get_all_functions_with_metadata(self) -> dict[str, FunctionMetadata]:
         """Return the functions of every registry, by reference."""
         return {
             ref: metadata
             for library in self._table
-            for ref, metadata in self.get_registry(library).get_functions().items()
+            for ref, metadata in self.get_functions(library).items()
         }
 
     def find(self, ref: str) -> FunctionMetadata:
@@ -62,7 +69,7 @@ class RegistryService:
             No such function; names near ones.
         """
         library, _, _ = ref.partition(":")
-        functions = self.get_registry(library).get_functions()
+        functions = self.get_functions(library)
         if ref not in functions:
             close = get_close_matches(ref, functions, n=1) or get_close_matches(
                 ref, self.get_all_functions_with_metadata(), n=1
