@@ -61,11 +61,11 @@ class Project:
         shutil.copytree(self.folder, folder, symlinks=True)
         return Project(folder)
 
-    def snakemake(self, *arguments, cores=2):
+    def snakemake(self, *arguments, cores=2, prefix=()):
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
         command += ["--directory", str(self.folder), "--cores", str(cores), "--printshellcmds"]
         run = subprocess.run(
-            [*command, *arguments],
+            [*prefix, *command, *arguments],
             capture_output=True,
             text=True,
             cwd=self.folder,

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -80,6 +82,23 @@ def test_the_plate_itself_is_untouched(finished_demo):
     assert sorted(path.suffix for path in project.plate.rglob("*.*") if path.is_file()) == (
         [".HTD"] * 5 + [".TIF"] * 36
     )
+
+
+def _read_only(folder):
+    """Return a command prefix that runs the rest with `folder` mounted read-only."""
+    script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+    prefix = ["unshare", "--mount", "bash", "-c", script, str(folder)]
+    if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], check=False).returncode:
+        pytest.skip("needs unshare and the right to mount")
+    writing = subprocess.run([*prefix, "touch", str(folder / "x")], check=False)
+    assert writing.returncode != 0
+    return prefix
+
+
+def test_a_plate_on_a_read_only_mount(project):
+    run = project.snakemake(prefix=_read_only(project.plate))
+    assert run.returncode == 0, run.output
+    assert (project.results / "tables/count/cell_counts.csv").is_file()
 
 
 def test_plate_table_is_the_wells_tables_in_order(finished_demo):
