@@ -2,7 +2,7 @@
 # Snakefile only, so they stand here and in workflow/Snakefile.
 import sys
 
-from openhcs_core.cli.run_session import session_for
+from openhcs_core.session import session_for
 
 openhcs_session = session_for(config.get("config", "config/config.yaml"))
 

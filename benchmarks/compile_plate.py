@@ -12,7 +12,7 @@ from string import ascii_uppercase
 from openhcs_core.compiler import CompileRequest, compile_plate
 from openhcs_core.config import PipelineConfig, VFSConfig, load_yaml, validate
 from openhcs_core.emission import emit_plan_files, emit_plan_index, emit_rules
-from openhcs_core.microscopes.plate_index import ChannelInfo, ImageFile, PlateIndex
+from openhcs_core.microscopes import ChannelInfo, ImageFile, PlateIndex
 from openhcs_core.plan import CompiledPipeline
 from openhcs_core.planes import PlaneKey
 from openhcs_core.registry import RegistryService

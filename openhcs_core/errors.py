@@ -117,3 +117,12 @@ def raise_all(message: str, errors: Sequence[OpenHCSError]) -> None:
     """Raise `errors` as one :class:`ErrorGroup`; do nothing when there are none."""
     if errors:
         raise ErrorGroup(message, errors)
+
+
+def render_error(error: OpenHCSError | ErrorGroup) -> str:
+    """Return an error, or every error of a group, as text for people: place, then message."""
+    if isinstance(error, ErrorGroup):
+        parts = [render_error(member) for member in error.exceptions]  # type: ignore[arg-type]
+        return "\n".join([f"error: {error.message}", *(f"  {part}" for part in parts)])
+    places = ", ".join(getattr(error, "__notes__", ()))
+    return f"{places}: {error}" if places else f"error: {error}"

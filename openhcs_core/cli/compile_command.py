@@ -5,9 +5,8 @@ import sys
 
 import click
 
-from openhcs_core.cli.compiling import Compilation
-from openhcs_core.cli.run_session import DEFAULT_CONFIG, RunSession
 from openhcs_core.plan import PlatePlan
+from openhcs_core.session import DEFAULT_CONFIG, Compilation, RunSession
 
 
 @click.command()

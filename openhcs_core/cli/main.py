@@ -6,7 +6,7 @@ from importlib import import_module
 import click
 
 from openhcs_core import __version__
-from openhcs_core.errors import ErrorGroup, OpenHCSError
+from openhcs_core.errors import ErrorGroup, OpenHCSError, render_error
 
 _COMMANDS = {
     "compile": "openhcs_core.cli.compile_command:compile_command",
@@ -76,12 +76,3 @@ def main() -> int:
         print(render_error(error), file=sys.stderr)
         return error.exit_code
     return 0
-
-
-def render_error(error: OpenHCSError | ErrorGroup) -> str:
-    """Return an error, or every error of a group, as text for people: place, then message."""
-    if isinstance(error, ErrorGroup):
-        parts = [render_error(member) for member in error.exceptions]  # type: ignore[arg-type]
-        return "\n".join([f"error: {error.message}", *(f"  {part}" for part in parts)])
-    places = ", ".join(getattr(error, "__notes__", ()))
-    return f"{places}: {error}" if places else f"error: {error}"

@@ -7,7 +7,7 @@ from natsort import natsorted
 from openhcs_core.compiler.request import ErrorList
 from openhcs_core.config import KeyPath, StepConfig
 from openhcs_core.constants import Component
-from openhcs_core.microscopes.plate_index import PlateIndex
+from openhcs_core.microscopes import PlateIndex
 from openhcs_core.pipeline import Pattern, PatternEntry
 from openhcs_core.plan import StepPlan
 

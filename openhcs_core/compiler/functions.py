@@ -8,7 +8,7 @@ from openhcs_core.compiler.request import CompileRequest, ErrorList
 from openhcs_core.config import StepConfig
 from openhcs_core.constants import Component, MemoryType
 from openhcs_core.errors import CompileError
-from openhcs_core.microscopes.plate_index import PlateIndex
+from openhcs_core.microscopes import PlateIndex
 from openhcs_core.pipeline import FunctionCall, ProcessingContract
 from openhcs_core.plan import FunctionPlan
 from openhcs_core.registry import FunctionMetadata

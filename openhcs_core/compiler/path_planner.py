@@ -16,8 +16,7 @@ from openhcs_core.compiler.request import CompileRequest, ErrorList
 from openhcs_core.config import KeyPath, StepConfig
 from openhcs_core.errors import raise_all
 from openhcs_core.pipeline import Pattern, PatternError, parse_pattern
-from openhcs_core.plan import FunctionPlan, GroupPlan, StepPlan
-from openhcs_core.plan.layout import output_files
+from openhcs_core.plan import FunctionPlan, GroupPlan, StepPlan, output_files
 
 
 @dataclass(frozen=True)

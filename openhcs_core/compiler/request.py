@@ -5,7 +5,7 @@ from typing import Protocol
 
 from openhcs_core.config import KeyPath, LocatedDocument, PipelineConfig, VFSConfig
 from openhcs_core.errors import CompileError, OpenHCSError, located
-from openhcs_core.microscopes.plate_index import PlateIndex
+from openhcs_core.microscopes import PlateIndex
 from openhcs_core.registry import FunctionMetadata
 
 

@@ -1,8 +1,7 @@
 """Plate tables: one for every CSV output of every step."""
 
 from openhcs_core.materialization import CsvOptions
-from openhcs_core.plan import StepPlan, TablePlan
-from openhcs_core.plan.layout import OutputFile, output_files
+from openhcs_core.plan import OutputFile, StepPlan, TablePlan, output_files
 
 
 def plan_tables(

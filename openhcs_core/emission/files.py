@@ -3,10 +3,14 @@
 import json
 from typing import Any
 
-from openhcs_core.plan import CompiledPipeline, PlatePlan, StepPlan, encode_plan, plan_digest
-from openhcs_core.plan.layout import (
+from openhcs_core.plan import (
+    CompiledPipeline,
+    PlatePlan,
+    StepPlan,
+    encode_plan,
     manifest_path,
     output_files,
+    plan_digest,
     plan_path,
     store_path,
     store_plan_path,

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from openhcs_core.emission.naming import rule_name
-from openhcs_core.plan import CompiledPipeline, PlatePlan, StepPlan, TablePlan
-from openhcs_core.plan.layout import (
+from openhcs_core.plan import (
+    CompiledPipeline,
+    PlatePlan,
+    StepPlan,
+    TablePlan,
     benchmark_path,
     index_path,
     log_path,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from openhcs_core.config.base import FrozenModel
+from openhcs_core.config import FrozenModel
 
 
 class CsvOptions(FrozenModel):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
-from openhcs_core.materialization.spec import MaterializationSpec
+from openhcs_core.materialization import MaterializationSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from openhcs_core.config.yaml_ import KeyPath
+from openhcs_core.config import KeyPath
 
 
 @dataclass(frozen=True)

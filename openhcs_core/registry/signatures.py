@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 from pydantic import JsonValue, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
-from openhcs_core.config.base import FrozenModel
+from openhcs_core.config import FrozenModel
 
 _VALUE_SCHEMAS: dict[type, dict[str, JsonValue]] = {
     bool: {"type": "boolean"},

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from openhcs_core.config.base import FrozenModel
+from openhcs_core.config import FrozenModel
 from openhcs_core.constants import MemoryType
 from openhcs_core.pipeline import ProcessingContract
 from openhcs_core.plan import SpecialOutputPlan

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from openhcs_core.constants import Backend
 from openhcs_core.errors import InputDataError
-from openhcs_core.plan.layout import index_path, store_path
+from openhcs_core.plan import index_path, store_path
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.digests import plane_digest
 from openhcs_core.runtime.job import Job

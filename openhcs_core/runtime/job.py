@@ -10,8 +10,7 @@ from pydantic import ValidationError
 
 from openhcs_core.config import FrozenModel
 from openhcs_core.errors import ConfigError, PlanChangedError
-from openhcs_core.plan import StepPlan, plan_digest
-from openhcs_core.plan.layout import LOCATION, plan_path
+from openhcs_core.plan import LOCATION, StepPlan, plan_digest, plan_path
 from openhcs_core.runtime.cache import ImageCache
 
 P = TypeVar("P", bound=FrozenModel)

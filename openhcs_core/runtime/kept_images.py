@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from natsort import natsorted
 
 from openhcs_core.errors import InputDataError
-from openhcs_core.plan import StepPlan, StoreMetadataPlan, StorePlan
-from openhcs_core.plan.layout import store_path, store_plan_path
+from openhcs_core.plan import StepPlan, StoreMetadataPlan, StorePlan, store_path, store_plan_path
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.cache import ImageCache
 from openhcs_core.runtime.job import Job

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from openhcs_core.config import FrozenModel
 from openhcs_core.errors import InputDataError
-from openhcs_core.plan.layout import manifest_path
+from openhcs_core.plan import manifest_path
 from openhcs_core.planes import PlaneKey
 from openhcs_core.storage.atomic import replace_file
 

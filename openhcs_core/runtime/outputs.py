@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 from openhcs_core.errors import StepFunctionError
 from openhcs_core.materialization import CsvOptions, ROIOptions, materialize
 from openhcs_core.memory import unstack_slices
-from openhcs_core.plan import StepPlan
-from openhcs_core.plan.layout import output_files
+from openhcs_core.plan import StepPlan, output_files
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.calls import SpecialValue
 

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openhcs_core.errors import InputDataError
-from openhcs_core.plan import TablePlan, digest_bytes
-from openhcs_core.plan.layout import table_path, table_plan_path, well_table_paths
+from openhcs_core.plan import TablePlan, digest_bytes, table_path, table_plan_path, well_table_paths
 from openhcs_core.runtime.job import Job
 from openhcs_core.storage.atomic import replace_file
 

@@ -24,7 +24,7 @@ HEAVY = ("numpy", "scipy", "skimage", "zarr", "pandas", "tifffile", "torch", "sn
         "openhcs_core.emission",
         "openhcs_core.runtime",
         "openhcs_core.cli.main",
-        "openhcs_core.cli.snakemake_entry",
+        "openhcs_core.session.snakemake_entry",
         "openhcs_core.cli.run_step_command",
     ],
 )

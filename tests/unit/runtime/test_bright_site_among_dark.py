@@ -8,7 +8,7 @@ from skimage.morphology import disk, white_tophat
 from openhcs_core.compiler.functions import plan_function
 from openhcs_core.compiler.request import CompileRequest, ErrorList
 from openhcs_core.config import LocatedDocument, PipelineConfig, StepConfig, VFSConfig
-from openhcs_core.microscopes.plate_index import PlateIndex
+from openhcs_core.microscopes import PlateIndex
 from openhcs_core.pipeline import FunctionCall
 from openhcs_core.planes import PlaneKey
 from openhcs_core.registry import RegistryService

@@ -8,13 +8,12 @@ run holds it, this one may look on as long as nothing would change.
 from functools import cache
 from pathlib import Path
 
-from openhcs_core.cli.compiling import Compilation, compile_workflow
-from openhcs_core.cli.orphaned_manifests import remove_orphaned_manifests
 from openhcs_core.errors import RunLockedError
 from openhcs_core.materialization import ROIOptions
-from openhcs_core.plan import StepPlan
-from openhcs_core.plan.layout import output_files
+from openhcs_core.plan import StepPlan, output_files
 from openhcs_core.runtime import RunLock
+from openhcs_core.session.compiling import Compilation, compile_workflow
+from openhcs_core.session.orphaned_manifests import remove_orphaned_manifests
 from openhcs_core.storage import replace_file
 
 DEFAULT_CONFIG = "config/config.yaml"
@@ -42,7 +41,7 @@ class RunSession:
         Raises
         ------
         ErrorGroup, OpenHCSError
-            See :func:`~openhcs_core.cli.compiling.compile_workflow`.
+            See :func:`~openhcs_core.session.compiling.compile_workflow`.
         RunLockedError
             A live run works on this results folder and the config would change its plans.
         """

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openhcs_core.cli.plate_map import read_plate_map
 from openhcs_core.compiler import CompileRequest, compile_plate
 from openhcs_core.config import (
     LocatedDocument,
@@ -25,10 +24,17 @@ from openhcs_core.microscopes import (
     select_wells,
     well_index,
 )
-from openhcs_core.plan import CompiledPipeline, PlatePlan, StepPlan
-from openhcs_core.plan.layout import LOCATION, WORKSPACE_METADATA, index_path
+from openhcs_core.plan import (
+    LOCATION,
+    WORKSPACE_METADATA,
+    CompiledPipeline,
+    PlatePlan,
+    StepPlan,
+    index_path,
+)
 from openhcs_core.registry import RegistryService
 from openhcs_core.runtime import Location, encode_location
+from openhcs_core.session.plate_map import read_plate_map
 
 _SHOWN_MISSING = 12
 

@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from openhcs_core.cli.main import render_error
-from openhcs_core.cli.run_session import RunSession
 from openhcs_core.config import WorkflowConfig, load_yaml, validate
-from openhcs_core.errors import ErrorGroup, OpenHCSError
+from openhcs_core.errors import ErrorGroup, OpenHCSError, render_error
+from openhcs_core.session.run_session import RunSession
 
 
 def compile_for_snakemake(session: RunSession) -> None:
@@ -24,13 +23,13 @@ def compile_for_snakemake(session: RunSession) -> None:
     try:
         compilation = session.compile()
     except (OpenHCSError, ErrorGroup) as error:
-        print(render_error(error), file=sys.stderr)
+        sys.stderr.write(f"{render_error(error)}\n")
         sys.exit(error.exit_code)
     for warning in compilation.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        sys.stderr.write(f"warning: {warning}\n")
 
 
-def read_rules_index(config_path: str) -> Any:
+def read_plan_index(config_path: str) -> Any:
     """Return the compiled ``plan.json`` of a config's results folder."""
     config = validate(WorkflowConfig, load_yaml(config_path))
     return json.loads(Path(config.results, ".plan", "plan.json").read_bytes())

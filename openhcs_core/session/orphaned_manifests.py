@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from openhcs_core.plan import CompiledPipeline, PlatePlan, plan_digest
-from openhcs_core.plan.layout import manifest_path, plan_path
+from openhcs_core.plan import CompiledPipeline, PlatePlan, manifest_path, plan_digest, plan_path
 from openhcs_core.runtime import manifest_digest
 
 

@@ -1,0 +1,18 @@
+"""One run on one results folder: compile a config under the lock, then guard the folder.
+
+Reads configs and plates, writes plans and rules: the I/O around the pure compiler.
+"""
+
+from openhcs_core.session.compiling import Compilation, compile_workflow
+from openhcs_core.session.run_session import DEFAULT_CONFIG, RunSession, session_for
+from openhcs_core.session.snakemake_entry import compile_for_snakemake, read_plan_index
+
+__all__ = [
+    "DEFAULT_CONFIG",
+    "Compilation",
+    "RunSession",
+    "compile_for_snakemake",
+    "compile_workflow",
+    "read_plan_index",
+    "session_for",
+]
