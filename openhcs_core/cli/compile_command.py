@@ -35,7 +35,7 @@ def summarise(compilation: Compilation) -> list[dict[str, object]]:
         {
             "plate": plate.name,
             "wells": len(plate.wells),
-            "jobs": len(plate.wells) * len(plate.steps) + len(plate.tables) + len(plate.stores),
+            "jobs": plate.job_count,
             "steps": [
                 {
                     "name": plan.step_name,
@@ -52,8 +52,8 @@ def summarise(compilation: Compilation) -> list[dict[str, object]]:
 
 
 def _describe(plate: PlatePlan) -> str:
-    jobs = len(plate.wells) * len(plate.steps) + len(plate.tables) + len(plate.stores)
-    lines = [f"plate {plate.name}: {len(plate.wells)} wells, {len(plate.steps)} steps, {jobs} jobs"]
+    counts = f"{len(plate.wells)} wells, {len(plate.steps)} steps, {plate.job_count} jobs"
+    lines = [f"plate {plate.name}: {counts}"]
     for plan in plate.steps:
         functions = " | ".join(
             f"{'' if group.value is None else f'{group.value}: '}"

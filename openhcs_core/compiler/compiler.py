@@ -43,7 +43,6 @@ def compile_plate(request: CompileRequest, plate_map_digest: str | None = None) 
                 well_steps.setdefault(own.step_name, {}).update(dict.fromkeys(wells, own))
     return PlatePlan(
         name=request.plate,
-        plate_path=str(request.index.plate_path),
         wells=request.wells,
         steps=steps,
         well_steps=well_steps,

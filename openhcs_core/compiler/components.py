@@ -14,23 +14,48 @@ from openhcs_core.plan import StepPlan
 ComponentValues = Mapping[Component, tuple[str, ...]]
 
 
-def component_values(index: PlateIndex, wells: tuple[str, ...]) -> ComponentValues:
-    """Return the values of every component over the wells to work on, in natural order."""
+def component_values(
+    index: PlateIndex, wells: tuple[str, ...], channel: str | None = None
+) -> ComponentValues:
+    """Return the values of every component over the wells to work on, in natural order.
+
+    Parameters
+    ----------
+    channel : str, optional
+        Count the planes of this channel only.
+    """
     chosen = set(wells)
-    keys = [image.key for image in index.images if image.key.well in chosen]
+    keys = [
+        image.key
+        for image in index.images
+        if image.key.well in chosen and channel in (None, image.key.channel)
+    ]
     return {
         component: tuple(natsorted({str(getattr(key, component.value)) for key in keys}))
         for component in Component
     }
 
 
-def values_after(plan: StepPlan, values: ComponentValues) -> ComponentValues:
+def values_after(
+    plan: StepPlan, values: ComponentValues, channel: str | None = None
+) -> ComponentValues:
     """Return the component values a step leaves behind.
 
     A projection takes the first value of what it stacks; when only some groups project,
     the others keep all values.
+
+    Parameters
+    ----------
+    channel : str, optional
+        Look at what becomes of this channel only.
     """
-    collapsing = [any(f.collapses for f in group.functions) for group in plan.groups]
+    collapsing = [
+        any(function.collapses for function in group.functions)
+        for group in plan.groups
+        if channel is None
+        or plan.group_by is not Component.CHANNEL
+        or group.value in (None, channel)
+    ]
     if not all(collapsing):
         return values
     return {
@@ -102,6 +127,12 @@ def _check_coverage(
 ) -> None:
     covered = {entry.value for entry in entries}
     for value in step.passthrough:
+        if aliases.get(value) in covered and value in aliases:
+            errors.add(
+                f"step {step.name!r}: {step.group_by} {value!r} has a function and stands under "
+                "passthrough too; keep one of them",
+                at,
+            )
         if value not in aliases:
             errors.add(
                 f"step {step.name!r}: passthrough names {step.group_by} {value!r}, which is not "

@@ -41,6 +41,11 @@ def plan_function(
     )
 
 
+def is_flexible(call: FunctionCall, request: CompileRequest) -> bool:
+    """Return whether a function takes slices as well as volumes."""
+    return request.functions.find(call.ref).contract is ProcessingContract.FLEXIBLE
+
+
 def _plate_parameters(metadata: FunctionMetadata, index: PlateIndex) -> dict[str, Any]:
     """Parameters that the plate knows: a function that takes ``pixel_size_um`` gets the plate's."""
     properties = metadata.parameters_schema.get("properties", {})

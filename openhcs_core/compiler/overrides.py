@@ -109,7 +109,8 @@ def _apply(
     if not pattern.is_component_dict:
         (entry,) = pattern.entries
         return Pattern((_merge_entry(entry, override.parameters, override.at, errors),))
-    ids = {name: value for value, name in names.items()}
+    shown = list(names.values())
+    ids = {name: value for value, name in names.items() if shown.count(name) == 1}
     entries = {entry.value: entry for entry in pattern.entries}
     for key, parameters in override.parameters.items():
         value = key if key in entries else ids.get(key, key)

@@ -10,7 +10,7 @@ from openhcs_core.compiler.components import (
     resolve_keys,
     values_after,
 )
-from openhcs_core.compiler.functions import plan_function
+from openhcs_core.compiler.functions import is_flexible, plan_function
 from openhcs_core.compiler.overrides import PatternOverride, apply_overrides
 from openhcs_core.compiler.request import CompileRequest, ErrorList
 from openhcs_core.config import KeyPath, StepConfig
@@ -69,21 +69,16 @@ def _plan_step(
     at: KeyPath = ("steps", number, "func")
     if [other.name for other in request.pipeline.steps].index(step.name) != number:
         errors.add(f"two steps are named {step.name!r}; names must differ", ("steps", number))
-    if step.group_by in step.variable_components:
-        errors.add(
-            f"step {step.name!r}: {step.group_by} cannot be both group_by and one of the "
-            "variable_components; a call has one value of the first and all of the second",
-            ("steps", number, "variable_components"),
-        )
     try:
         pattern = parse_pattern(step.func, at)
     except PatternError as error:
         errors.add(f"step {step.name!r}: {error}", error.at)
         return None
+    _check_settings(step, number, pattern, errors)
     names = {channel.id: channel.name for channel in request.index.channels}
     pattern = resolve_keys(pattern, step, source.values, names, errors, at)
     pattern = apply_overrides(pattern, step.name, names, overrides, errors)
-    groups = _plan_groups(pattern, step, request, errors)
+    groups = _plan_groups(pattern, step, number, request, errors)
     if pattern.is_component_dict:
         passed = passthrough_values(step, source.values, names)
         groups += tuple(GroupPlan(value=value) for value in passed)
@@ -93,23 +88,48 @@ def _plan_step(
         variable_components=step.variable_components,
         group_by=step.group_by,
         groups=groups,
+        projected_to={part: source.values[part][0] for part in step.variable_components},
         output_dtype=step.output_dtype,
     )
     _check_outputs(plan, at, errors)
     return plan
 
 
+def _check_settings(step: StepConfig, number: int, pattern: Pattern, errors: ErrorList) -> None:
+    """Note settings that contradict each other or would do nothing."""
+    if pattern.is_component_dict and step.group_by in step.variable_components:
+        errors.add(
+            f"step {step.name!r}: {step.group_by} cannot be both group_by and one of the "
+            "variable_components; a call has one value of the first and all of the second",
+            ("steps", number, "variable_components"),
+        )
+    if step.passthrough and not pattern.is_component_dict:
+        errors.add(
+            f"step {step.name!r}: passthrough needs functions by {step.group_by}, such as "
+            "{DAPI: openhcs:tophat}; here one chain does all of them",
+            ("steps", number, "passthrough"),
+        )
+
+
 def _plan_groups(
-    pattern: Pattern, step: StepConfig, request: CompileRequest, errors: ErrorList
+    pattern: Pattern, step: StepConfig, number: int, request: CompileRequest, errors: ErrorList
 ) -> tuple[GroupPlan, ...]:
     groups = []
+    can_do_both = False
     for entry in pattern.entries:
         functions: list[FunctionPlan] = []
         for call in entry.calls:
             function = plan_function(call, step, request, errors)
             if function is not None:
                 functions.append(function)
+                can_do_both |= is_flexible(call, request)
         groups.append(GroupPlan(value=entry.value, functions=tuple(functions)))
+    if step.slice_by_slice is not None and not can_do_both and not errors.errors:
+        errors.add(
+            f"step {step.name!r}: slice_by_slice is for functions that take both slices and "
+            "volumes; none of this step's does: leave it out",
+            ("steps", number, "slice_by_slice"),
+        )
     return tuple(groups)
 
 

@@ -12,6 +12,7 @@ from openhcs_core.planes import WELL_REGEX
 
 _NAME = re.compile(r"[\w+\-()][\w+\-.() ]*")
 _RESERVED = frozenset({"all"})
+_LONGEST_NAME_BYTES = 100
 
 
 def _check_name(name: str) -> str:
@@ -20,8 +21,10 @@ def _check_name(name: str) -> str:
             f"{name!r} cannot be a file and rule name; use letters, digits, space and _.+-() "
             "and begin with none of space and dot"
         )
-    if name.lower() in _RESERVED:
-        raise ValueError(f"{name!r} is reserved; choose another name")
+    if name.lower() in _RESERVED or name.lower().endswith((".json", ".zarr")):
+        raise ValueError(f"{name!r} is a name of ours; choose another, without .json or .zarr")
+    if len(name.encode()) > _LONGEST_NAME_BYTES:
+        raise ValueError(f"a name of {len(name.encode())} bytes; use {_LONGEST_NAME_BYTES} at most")
     return name
 
 
@@ -40,6 +43,14 @@ def _check_selection(wells: str | tuple[str, ...]) -> str | tuple[str, ...]:
             f"not wells: {', '.join(wrong)}; expected letters and two digits, e.g. B02"
         )
     return wells
+
+
+def _check_stacked(components: tuple[Component, ...]) -> tuple[Component, ...]:
+    if Component.WELL in components:
+        raise ValueError("a step works on one well; well cannot be stacked")
+    if len(set(components)) < len(components):
+        raise ValueError("a component stands twice; name each once")
+    return components
 
 
 def _check_results(folder: str) -> str:
@@ -128,6 +139,7 @@ class StepConfig(FrozenModel):
     ]
     variable_components: Annotated[
         tuple[Component, ...],
+        AfterValidator(_check_stacked),
         Field(min_length=1, description="Stacked along axis 0 of the [Z, Y, X] array"),
     ] = (Component.SITE,)
     group_by: Annotated[

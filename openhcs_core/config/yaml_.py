@@ -93,9 +93,13 @@ def load_yaml(path: str | Path) -> LocatedDocument:
 def _plain(node: Any, at: KeyPath, lines: dict[KeyPath, int]) -> Any:
     """Turn ruamel's nodes into plain data, noting the line of each key."""
     if isinstance(node, Mapping):
-        result = {}
+        result: dict[str, Any] = {}
         for key, value in node.items():
             here = (*at, str(key))
+            if str(key) in result:
+                raise ConfigError(
+                    f"{render_key_path(here)} stands twice (once as a number); keep one"
+                )
             lines[here] = node.lc.key(key)[0] + 1  # type: ignore[attr-defined]  # ruamel's node
             result[str(key)] = _plain(value, here, lines)
         return result
@@ -124,7 +128,11 @@ def validate(model: type[M], document: LocatedDocument) -> M:
     try:
         return model.model_validate(document.data if document.data is not None else {})
     except ValidationError as error:
-        problems = [_problem(item, document, model) for item in error.errors()]
+        # pydantic counts a list whose members are all wrong as empty
+        found = [
+            item for item in error.errors() if not (item["type"] == "too_short" and item["input"])
+        ]
+        problems = [_problem(item, document, model) for item in found]
         count = len(problems)
         raise_all(f"{document.path}: {count} problem{'s' if count != 1 else ''}", problems)
         raise
@@ -141,6 +149,8 @@ def _problem(item: Any, document: LocatedDocument, model: type[FrozenModel]) -> 
         message = f"unknown key {key!r}; {remedy}"
     elif item["type"] == "missing":
         message = f"required key {str(key_path[-1])!r} is missing"
+    elif item["type"] == "too_short":
+        message = "nothing stands here; at least one entry is needed"
     else:
         message = f"{item['msg'].removeprefix('Value error, ')}; found {item['input']!r}"
     error = ConfigError(message)

@@ -9,11 +9,16 @@ from openhcs_core.memory.detection import detect_memory_type
 from openhcs_core.memory.frameworks import get_framework
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
-def stack_slices(slices: Sequence["NDArray[Any]"], memory_type: str, who: str = "stack") -> Any:
+def stack_slices(
+    slices: Sequence["NDArray[Any]"],
+    memory_type: str,
+    gpu_id: int | None = None,
+    *,
+    who: str = "stack",
+) -> Any:
     """Stack 2-D planes along a new first axis.
 
     Parameters
@@ -22,6 +27,8 @@ def stack_slices(slices: Sequence["NDArray[Any]"], memory_type: str, who: str = 
         At least one; all of one shape and dtype.
     memory_type : str
         Memory type of the result.
+    gpu_id : int, optional
+        Device of the result, for memory types that live on one; numpy does not.
     who : str
         Named in messages, e.g. ``step 'count', well B02``.
 
@@ -54,23 +61,33 @@ def stack_slices(slices: Sequence["NDArray[Any]"], memory_type: str, who: str = 
     stack = np.empty((len(slices), *first.shape), dtype=first.dtype)
     for number, plane in enumerate(slices):
         stack[number] = plane
-    return get_framework(memory_type).from_numpy(stack)
+    return get_framework(memory_type).from_numpy(stack, gpu_id)
 
 
-def unstack_slices(array: Any, who: str = "the function") -> list["np.ndarray[Any, Any]"]:
-    """Return the 2-D numpy planes of a 3-D array of any memory type.
+def unstack_slices(
+    array: Any,
+    memory_type: str = MemoryType.NUMPY,
+    gpu_id: int | None = None,
+    *,
+    who: str = "the function",
+) -> list[Any]:
+    """Return the 2-D planes of a 3-D array of any memory type.
 
     Parameters
     ----------
     array : array, shape (Z, Y, X)
         Of any memory type.
+    memory_type : str
+        Memory type of the planes.
+    gpu_id : int, optional
+        Device of the planes, for memory types that live on one; numpy does not.
     who : str
         Named in messages, e.g. ``step 'count': openhcs:max_projection``.
 
     Returns
     -------
-    list of ndarray, shape (Y, X)
-        Views of one host array.
+    list of array, shape (Y, X)
+        Views of one array where the memory type allows it.
 
     Raises
     ------
@@ -87,4 +104,4 @@ def unstack_slices(array: Any, who: str = "the function") -> list["np.ndarray[An
         raise StepFunctionError(
             f"{who} returned shape {list(host.shape)}; expected a 3-D stack [Z, Y, X]"
         )
-    return list(host)
+    return list(get_framework(memory_type).from_numpy(host, gpu_id))

@@ -100,6 +100,9 @@ class StepPlan(FrozenModel):
     ----------
     source : str or None
         The step whose images it reads; None for the plate itself.
+    projected_to : dict
+        Component to the value that a projection's result gets: the plate's first one, also
+        in a well where that plane is missing.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -109,6 +112,7 @@ class StepPlan(FrozenModel):
     variable_components: tuple[Component, ...] = (Component.SITE,)
     group_by: Component = Component.CHANNEL
     groups: tuple[GroupPlan, ...] = ()
+    projected_to: dict[Component, str] = {}
     output_dtype: str | None = None
     input_memory_type: MemoryType = MemoryType.NUMPY
     output_memory_type: MemoryType = MemoryType.NUMPY
@@ -197,8 +201,6 @@ class PlatePlan(FrozenModel):
     ----------
     name : str
         As in the config.
-    plate_path : str
-        The plate's folder.
     steps : tuple of StepPlan
         In pipeline order.
     well_steps : dict
@@ -208,14 +210,17 @@ class PlatePlan(FrozenModel):
     """
 
     name: str
-    plate_path: str
     wells: tuple[str, ...]
     steps: tuple[StepPlan, ...]
     well_steps: dict[str, dict[str, StepPlan]] = {}
     tables: tuple[TablePlan, ...] = ()
     stores: tuple[StoreMetadataPlan, ...] = ()
     resources: dict[str, JobResources] = {}
-    plate_map: str | None = None
+
+    @property
+    def job_count(self) -> int:
+        """Jobs of a run from nothing."""
+        return len(self.wells) * len(self.steps) + len(self.tables) + len(self.stores)
 
 
 class CompiledPipeline(FrozenModel):

@@ -3,14 +3,14 @@
 import sys
 
 from openhcs_core.registry.cache import FUNCTIONS
-from openhcs_core.registry.scikit_image_registry import ScikitImageRegistry
+from openhcs_core.registry.registry_service import RegistryService
 
 
 def main(arguments: list[str]) -> int:
     """Print the functions of the one library named in `arguments`."""
-    registries = {ScikitImageRegistry.library_name: ScikitImageRegistry}
     (library,) = arguments
-    sys.stdout.buffer.write(FUNCTIONS.dump_json(registries[library]().discover(), indent=1))
+    functions = RegistryService().get_registry(library).discover()
+    sys.stdout.buffer.write(FUNCTIONS.dump_json(functions, indent=1))
     return 0
 
 

@@ -27,6 +27,10 @@ class OpenHCSRegistry(LibraryRegistryBase):
     distributions = ("numpy", "scikit-image", "scipy")
 
     def get_functions(self) -> dict[str, FunctionMetadata]:
+        """Return metadata by reference: these modules import no array library themselves."""
+        return self.discover()
+
+    def discover(self) -> dict[str, FunctionMetadata]:
         """Return metadata by reference."""
         libraries = self.get_library_versions()
         return {

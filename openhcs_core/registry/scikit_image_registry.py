@@ -44,7 +44,8 @@ class ScikitImageRegistry(LibraryRegistryBase):
 
     def load_function(self, name: str) -> Callable[..., Any]:
         """Import a function by its path below ``skimage``."""
-        _ENTRIES[name]
+        if name not in _ENTRIES:
+            raise LookupError(f"{self.library_name}:{name} is not a known function")
         module_name, _, attribute = name.rpartition(".")
         function: Callable[..., Any] = getattr(import_module(f"skimage.{module_name}"), attribute)
         return function

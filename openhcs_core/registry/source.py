@@ -43,10 +43,13 @@ def _parse(module_name: str) -> ast.Module:
 
 
 def _imports(tree: ast.Module, package: str) -> list[str]:
+    """Return the modules of `package` that a module imports, ``from package import module`` too."""
     names = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
             names.append(node.module)
-        elif isinstance(node, ast.Import):
-            names.extend(alias.name for alias in node.names)
-    return [name for name in names if name.startswith(f"{package}.")]
+            if node.module == package:
+                names += [f"{package}.{alias.name}" for alias in node.names]
+    return [name for name in names if name.startswith(f"{package}.") and find_spec(name)]

@@ -69,6 +69,10 @@ class LibraryRegistryBase(ABC):
         """Return metadata by reference. Never imports an array library into this process."""
 
     @abstractmethod
+    def discover(self) -> dict[str, FunctionMetadata]:
+        """Return metadata by reference, importing whatever it takes (in a child process)."""
+
+    @abstractmethod
     def load_function(self, name: str) -> Callable[..., Any]:
         """Import a function (in a job). `name` is the part of the reference after the colon.
 

@@ -1,9 +1,10 @@
 """Run a chain of functions on one stack: slices in, slices and special outputs out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from openhcs_core.constants import Component
 from openhcs_core.errors import OutOfMemoryError, StepFunctionError
 from openhcs_core.memory import stack_slices, unstack_slices
 from openhcs_core.plan import FunctionPlan, SpecialOutputPlan
@@ -49,6 +50,7 @@ def run_chain(
     functions: Sequence[FunctionPlan],
     load: FunctionLoader,
     who: str,
+    projected_to: Mapping[Component, str],
 ) -> ChainResult:
     """Run functions one after another on a stack of planes.
 
@@ -62,6 +64,8 @@ def run_chain(
         Gives the function of a reference.
     who : str
         Step and well, for messages.
+    projected_to : mapping of Component to str
+        What the result of a projection is called.
 
     Raises
     ------
@@ -76,11 +80,11 @@ def run_chain(
         slices = (
             call.run_slices(planes, at)
             if function.slice_by_slice
-            else [call.run(stack_slices(planes, function.input_memory_type, who), at)]
+            else [call.run(stack_slices(planes, function.input_memory_type, who=who), at)]
         )
         planes = [plane for result in slices for plane in result.planes]
         specials += [special for result in slices for special in result.specials]
-        at = _keys_after(at, planes, call)
+        at = _keys_after(at, planes, call, projected_to)
     return ChainResult(at, tuple(planes), tuple(specials))
 
 
@@ -98,7 +102,7 @@ class _Call:
         """Call the function once a slice, as ``[1, Y, X]``, or ``[Y, X]`` for library functions."""
         results = []
         for plane, key in zip(planes, keys, strict=True):
-            stack = stack_slices([plane], self.plan.input_memory_type, self.who)
+            stack = stack_slices([plane], self.plan.input_memory_type, who=self.who)
             result = self.run(stack[0] if self.plan.as_2d else stack, (key,))
             if len(result.planes) != 1:
                 raise StepFunctionError(
@@ -116,7 +120,7 @@ class _Call:
             SpecialValue(output, keys, value)
             for output, value in zip(self.plan.special_outputs, values, strict=True)
         )
-        return ChainResult(keys, tuple(unstack_slices(image, self.who)), specials)
+        return ChainResult(keys, tuple(unstack_slices(image, who=self.who)), specials)
 
     def _call(self, stack: Any) -> Any:
         try:
@@ -140,10 +144,13 @@ class _Call:
 
 
 def _keys_after(
-    keys: tuple[PlaneKey, ...], planes: Sequence["NDArray[Any]"], call: _Call
+    keys: tuple[PlaneKey, ...],
+    planes: Sequence["NDArray[Any]"],
+    call: _Call,
+    projected_to: Mapping[Component, str],
 ) -> tuple[PlaneKey, ...]:
-    """Return a projection's first key; all keys for everything else."""
-    expected = keys[:1] if call.plan.collapses else keys
+    """Return the key of a projection's result; all keys for everything else."""
+    expected = (_projected(keys[0], projected_to),) if call.plan.collapses else keys
     if len(planes) != len(expected):
         raise StepFunctionError(
             f"{call.who} returned {len(planes)} slices for {len(keys)}; expected {len(expected)}"
@@ -151,33 +158,52 @@ def _keys_after(
     return expected
 
 
+def _projected(key: PlaneKey, projected_to: Mapping[Component, str]) -> PlaneKey:
+    kinds = PlaneKey.__annotations__
+    return key._replace(
+        **{part.value: kinds[part.value](value) for part, value in projected_to.items()}
+    )
+
+
 def cast_planes(
     planes: Sequence["NDArray[Any]"], dtype: str | None, who: str
 ) -> list["NDArray[Any]"]:
-    """Cast planes where the step asks for it; floats are rounded to the nearest integer.
+    """Cast planes where the step asks for it.
+
+    Floats become integers by rounding to the nearest, and floats of less precision by
+    rounding too; infinities and NaN stay what they are in floating types.
 
     Raises
     ------
     StepFunctionError
-        A value does not fit.
+        A value is out of range, or an integer would lose digits in a floating type.
     """
-    import numpy as np
-
     if dtype is None:
         return list(planes)
+    return [_cast(plane, dtype, who) for plane in planes]
+
+
+def _cast(plane: "NDArray[Any]", dtype: str, who: str) -> "NDArray[Any]":
+    import numpy as np
+
     target = np.dtype(dtype)
-    cast = []
-    for plane in planes:
-        if target.kind in "iu" and plane.size:
-            low, high = plane.min(), plane.max()
-            limits = np.iinfo(target)
-            # not (a and b): NaN compares as false and is refused too
-            if not (low >= limits.min and high <= limits.max):
-                raise StepFunctionError(
-                    f"{who}: values {low}…{high} do not fit output_dtype {dtype} "
-                    f"({limits.min}…{limits.max}); rescale in the step, or choose another dtype"
-                )
-            if plane.dtype.kind == "f":
-                plane = np.rint(plane)  # noqa: PLW2901  the rounded plane replaces it
-        cast.append(plane.astype(target))
+    if target.kind in "iu" and plane.dtype.kind == "f":
+        plane = np.rint(plane)
+    if target.kind in "iu":
+        limits = np.iinfo(target)
+        # NaN compares as false and is refused with the rest
+        fits = bool(plane.min() >= limits.min and plane.max() <= limits.max)
+        cast = plane.astype(target) if fits else plane
+    else:
+        with np.errstate(over="ignore"):
+            cast = plane.astype(target)
+        lost = np.isinf(cast) != np.isinf(plane)
+        if plane.dtype.kind in "iu":
+            lost |= cast.astype(np.float64) != plane
+        fits = not lost.any()
+    if not fits:
+        raise StepFunctionError(
+            f"{who}: values {plane.min()}…{plane.max()} do not fit output_dtype {dtype}; "
+            "rescale in the step, or choose another dtype"
+        )
     return cast

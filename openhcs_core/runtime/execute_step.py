@@ -7,11 +7,9 @@ the manifest is written last.
 
 import logging
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from openhcs_core.errors import InputDataError
@@ -64,11 +62,17 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     plan = job.read_step_plan(well)
     job = replace(job, digest=plan_digest(plan))
     source = _open_input(job, plan, well)
-    with _image_sink(job, plan) as sink:
+
+    def confirm() -> None:
+        """Stop before anything is renamed when plan or input are no longer today's."""
+        job.read_step_plan(well)
+        source.check_unchanged()
+
+    with _image_sink(job, plan, well) as sink:
         computed = _compute(plan, well, source, sink, load)
         if plan.store is not None:
-            write_kept_images(job, plan, well, computed.images, computed.labels, sink)
-        job.read_step_plan(well)
+            write_kept_images(job, plan, well, computed.images, computed.labels, sink, confirm)
+        confirm()
         _commit(job, plan, well, source, computed)
 
 
@@ -81,17 +85,20 @@ def compute_images(job: Job, well: str, load: FunctionLoader) -> None:
 def _open_input(job: Job, plan: StepPlan, well: str) -> WellInput:
     if plan.source is None:
         return PlateInput(job, well)
-    return StepInput(job, plan.source, well, Recomputer(job))
+    return StepInput(job, plan.source, well, plan.read_backend, Recomputer(job))
 
 
 @contextmanager
-def _image_sink(job: Job, plan: StepPlan) -> Iterator[ImageCache]:
+def _image_sink(job: Job, plan: StepPlan, well: str) -> Iterator[ImageCache]:
     """Give the cache; for a kept step a cache of its own that is gone afterwards."""
     if plan.store is None:
         yield job.cache
         return
     job.cache.root.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="kept-", dir=job.cache.root))
+    # one name a well: what a killed job left is removed by the job that repeats it
+    folder = job.cache.root / "kept" / job.plate_dir.name / job.step / well
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     try:
         yield ImageCache(folder)
     finally:
@@ -109,7 +116,7 @@ def _compute(
         logger.info("well %s, stack %d of %d: %s", well, number, len(stacks), keys[0].filename)
         group = _choose_group(plan, keys[0], well)
         who = f"step {plan.step_name!r}, well {well}"
-        result = run_chain(source.load(keys), keys, group.functions, load, who)
+        result = run_chain(source.load(keys), keys, group.functions, load, who, plan.projected_to)
         values[group.value] += result.specials
         images.append(sink.put(cast_planes(result.planes, plan.output_dtype, who), result.keys))
     labels = collect_labels(value for of_group in values.values() for value in of_group)

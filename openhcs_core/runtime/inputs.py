@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openhcs_core.constants import Backend
-from openhcs_core.errors import InputDataError
-from openhcs_core.plan import index_path, store_path
+from openhcs_core.errors import InputDataError, PlanChangedError
+from openhcs_core.plan import index_path, manifest_path, store_path
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.digests import plane_digest
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.manifest import StackRecord, read_manifest
-from openhcs_core.storage import FileManager
-from openhcs_core.storage.backends.virtual_workspace import VirtualWorkspaceBackend
-from openhcs_core.storage.backends.zarr_ import ZarrStorageBackend
+from openhcs_core.storage import FileManager, create_storage_registry, get_backend_instance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,14 +25,35 @@ Recompute = Callable[[str, str], None]
 class WellInput(ABC):
     """The planes of one well that a step reads.
 
+    Parameters
+    ----------
+    record : Path
+        The file that says what there is: the well's index, or the manifest of the step before.
+
     Attributes
     ----------
     digests : dict
         Plane name to digest of its content, filled as planes are loaded.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, record: Path) -> None:
         self.digests: dict[str, str] = {}
+        self._record = record
+        self._recorded = _read_bytes(record)
+
+    def check_unchanged(self) -> None:
+        """Check that the input is still the one this job has read.
+
+        Raises
+        ------
+        PlanChangedError
+            A later run replaced it: this job's result is out of date.
+        """
+        if _read_bytes(self._record) != self._recorded:
+            raise PlanChangedError(
+                f"{self._record} changed while this job ran; nothing was written, "
+                "run snakemake again"
+            )
 
     @property
     @abstractmethod
@@ -56,11 +75,13 @@ class PlateInput(WellInput):
     """Planes of the plate itself, through its virtual workspace."""
 
     def __init__(self, job: Job, well: str) -> None:
-        super().__init__()
-        index = _read_index(job.plate_dir / index_path(well))
+        super().__init__(job.plate_dir / index_path(well))
+        index = json.loads(self._recorded)
         self._expected: Mapping[str, Any] = index["channels"]
         mapping = {f"images/{name}": real for name, real, _, _ in index["images"]}
-        plate = VirtualWorkspaceBackend(Path(job.location.plate_path), mapping)
+        plate = get_backend_instance(
+            Backend.VIRTUAL_WORKSPACE, plate_root=job.location.plate_path, mapping=mapping
+        )
         self._files = FileManager({Backend.VIRTUAL_WORKSPACE: plate})
         self._keys = tuple(PlaneKey.parse(name) for name, _, _, _ in index["images"])
 
@@ -90,13 +111,16 @@ class PlateInput(WellInput):
 class StepInput(WellInput):
     """Planes of an earlier step: from its kept store or the cache; gone ones are recomputed."""
 
-    def __init__(self, job: Job, source: str, well: str, recompute: Recompute) -> None:
-        super().__init__()
+    def __init__(
+        self, job: Job, source: str, well: str, read_backend: Backend, recompute: Recompute
+    ) -> None:
+        super().__init__(job.plate_dir / manifest_path(source, well))
         self._source, self._well, self._recompute = source, well, recompute
         self._cache = job.cache
-        self._planes = read_manifest(job.plate_dir, source, well).find_planes()
+        self._planes = read_manifest(self._record).find_planes()
         self._store = job.plate_dir / store_path(source)
-        self._is_kept = job.read_source_plan(source, well).store is not None
+        self._is_kept = read_backend is Backend.ZARR
+        self._files = FileManager(create_storage_registry())
 
     @property
     def keys(self) -> Sequence[PlaneKey]:
@@ -115,7 +139,7 @@ class StepInput(WellInput):
 
     def _load_kept(self, key: PlaneKey, stack: StackRecord, number: int) -> "NDArray[Any]":
         path = self._store / key.filename
-        plane: NDArray[Any] = ZarrStorageBackend().load(path)
+        plane: NDArray[Any] = self._files.load_image(path, Backend.ZARR)
         if plane_digest(plane) != stack.planes[number].digest:
             raise InputDataError(
                 f"{path} was altered after step {self._source!r} wrote it; delete the folder of "
@@ -133,15 +157,15 @@ class StepInput(WellInput):
             raise InputDataError(
                 f"{key.filename} of step {self._source!r} is gone from the cache and computing it "
                 "again gave other values: the plate's images or a library changed since; delete "
-                f"manifests/{self._source}/{self._well}.json and run again"
+                f"{self._record} and run again"
             )
         return plane
 
 
-def _read_index(path: Path) -> Any:
+def _read_bytes(path: Path) -> bytes:
     try:
-        return json.loads(path.read_bytes())
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise InputDataError(
-            f"{path} is missing: the plate has not been indexed; run snakemake"
+            f"{path} is missing: what this step reads has not been made; run snakemake"
         ) from error

@@ -83,10 +83,6 @@ class Job:
         path = own if own.exists() else self.plate_dir / plan_path(self.step)
         return self.read_plan(path, StepPlan)
 
-    def read_source_plan(self, source: str, well: str) -> StepPlan:
-        """Return the plan of the step that this one reads."""
-        return Job(self.plate_dir, source).read_step_plan(well)
-
     def read_plan(self, path: Path, model: type[P]) -> P:
         """Return any plan of this job and check its digest (see :meth:`read_step_plan`)."""
         try:

@@ -1,6 +1,6 @@
 """Images of a kept step: one well of its OME-Zarr plate, and the plate's own metadata."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +33,9 @@ def write_kept_images(
     images: Sequence[StackRecord],
     labels: Labels,
     sink: ImageCache,
+    confirm: Callable[[], None],
 ) -> None:
     """Write a well's images and labels into the step's OME-Zarr plate.
-
-    The plan is checked once more when everything is written under temporary names, before
-    the first rename.
 
     Parameters
     ----------
@@ -45,11 +43,9 @@ def write_kept_images(
         What the functions gave.
     sink : ImageCache
         Where these are now.
-
-    Raises
-    ------
-    PlanChangedError
-        The plan is another one by now; the well is as it was.
+    confirm : callable
+        Called when everything is written under temporary names, before the first rename;
+        raises to leave the well as it was.
     """
     assert plan.store is not None
     metadata = _image_metadata(plan.store)
@@ -59,12 +55,8 @@ def write_kept_images(
         _fields(images, labels, sink, metadata),
         metadata,
         plan.store.zarr,
-        confirm=lambda: _check_plan(job, well),
+        confirm=confirm,
     )
-
-
-def _check_plan(job: Job, well: str) -> None:
-    job.read_step_plan(well)
 
 
 def write_store_metadata(job: Job) -> None:

@@ -28,11 +28,6 @@ class RunLock:
         self._file: IO[str] = path.open("a+", encoding="utf-8")
         self._is_held = False
 
-    @property
-    def is_held(self) -> bool:
-        """Whether this object holds the lock."""
-        return self._is_held
-
     def take(self, wait_s: float = 0.0) -> bool:
         """Try to take the lock for `wait_s` seconds; return whether it is held now."""
         deadline = time.monotonic() + wait_s
@@ -57,11 +52,6 @@ class RunLock:
         """Return what the last holder wrote."""
         self._file.seek(0)
         return self._file.read() or "an unknown process"
-
-    def release(self) -> None:
-        """Give the lock up."""
-        fcntl.flock(self._file, fcntl.LOCK_UN)
-        self._is_held = False
 
     def close(self) -> None:
         """Give the lock up and close the file."""

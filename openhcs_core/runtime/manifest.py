@@ -90,22 +90,16 @@ def write_manifest(manifest: Manifest, plate_dir: Path) -> None:
         stream.write(text.encode())
 
 
-def read_manifest(plate_dir: Path, step: str, well: str) -> Manifest:
-    """Read the manifest of a step and well.
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest.
 
     Raises
     ------
     InputDataError
-        It is absent or damaged.
+        It is damaged.
     """
-    path = plate_dir / manifest_path(step, well)
     try:
         return Manifest.model_validate_json(path.read_bytes())
-    except FileNotFoundError as error:
-        raise InputDataError(
-            f"{path} is missing: step {step!r} has not been done for well {well}; "
-            "run snakemake, which does it first"
-        ) from error
     except ValidationError as error:
         raise InputDataError(
             f"{path} is not a manifest of this version; delete it and run again"

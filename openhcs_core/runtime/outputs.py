@@ -74,7 +74,7 @@ def _with_components(value: SpecialValue, who: str) -> dict[str, Any]:
 
 def _label_planes(value: SpecialValue) -> list[tuple[PlaneKey, "NDArray[Any]"]]:
     who = f"output {value.output.name!r}"
-    planes = unstack_slices(value.value, who)
+    planes = unstack_slices(value.value, who=who)
     keys = value.keys if len(planes) == len(value.keys) else value.keys[:1]
     if len(planes) != len(keys):
         raise StepFunctionError(

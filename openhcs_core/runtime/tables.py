@@ -46,11 +46,25 @@ def _join_tables(job: Job, plan: TablePlan) -> str:
     table = pd.concat([_read(path) for path in paths], ignore_index=True).fillna("")
     plate_map = job.location.plate_map
     if plan.plate_map is not None and plate_map is not None:
+        if not Path(plate_map).is_file():
+            raise InputDataError(f"plate map {plate_map} is missing; put it back and run again")
         if digest_bytes(Path(plate_map).read_bytes()) != plan.plate_map:
             raise InputDataError(f"{plate_map} changed since it was planned; run snakemake again")
-        table = table.merge(_read(Path(plate_map)), on="well", how="left").fillna("")
+        table = _join_plate_map(table, _read(Path(plate_map)), plate_map)
     text: str = table.to_csv(index=False, lineterminator="\n")
     return text
+
+
+def _join_plate_map(table: "pd.DataFrame", plate_map: "pd.DataFrame", name: str) -> "pd.DataFrame":
+    shared = sorted((set(table.columns) & set(plate_map.columns)) - {"well"})
+    if shared:
+        raise InputDataError(
+            f"plate map {name} has columns that the table has too: {', '.join(shared)}; "
+            "rename them in the plate map"
+        )
+    if "well" not in table.columns:  # a table without rows or columns
+        return table
+    return table.merge(plate_map, on="well", how="left", validate="many_to_one").fillna("")
 
 
 def _read(path: Path) -> "pd.DataFrame":
@@ -59,7 +73,7 @@ def _read(path: Path) -> "pd.DataFrame":
     try:
         if path.stat().st_size == 0:  # no image of the well had anything to write
             return pd.DataFrame()
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
+        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise InputDataError(f"{path} is missing; run snakemake, which makes it first") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:

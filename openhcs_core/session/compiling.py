@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openhcs_core.compiler import CompileRequest, compile_plate
+from openhcs_core.compiler import CompileRequest, compile_plate, find_warnings
 from openhcs_core.config import (
     LocatedDocument,
     PipelineConfig,
@@ -15,7 +15,14 @@ from openhcs_core.config import (
     validate,
 )
 from openhcs_core.emission import emit_plan_files, emit_plan_index, emit_rules
-from openhcs_core.errors import ErrorGroup, InputDataError, OpenHCSError, located, raise_all
+from openhcs_core.errors import (
+    ErrorGroup,
+    InputDataError,
+    OpenHCSError,
+    located,
+    raise_all,
+    render_error,
+)
 from openhcs_core.microscopes import (
     PlateIndex,
     build_workspace_metadata,
@@ -68,6 +75,14 @@ class _CompiledPlate:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Pipeline:
+    """A pipeline and its file, read once for all plates that use it."""
+
+    document: LocatedDocument
+    config: PipelineConfig
+
+
 def compile_workflow(config_path: str) -> Compilation:
     """Read a config, index its plates and compile its pipelines; write nothing.
 
@@ -83,61 +98,77 @@ def compile_workflow(config_path: str) -> Compilation:
     """
     document = load_yaml(config_path)
     config = validate(WorkflowConfig, document)
+    pipelines = _read_pipelines(config)
     functions = RegistryService()
     plates: list[_CompiledPlate] = []
     errors: list[OpenHCSError] = []
-    for name in config.plates:
+    for name, settings in config.plates.items():
+        pipeline = pipelines[settings.pipeline or config.pipeline]
         try:
-            plates.append(_compile_plate(name, config, document, functions))
+            plates.append(_compile_plate(name, config, pipeline, functions))
         except ErrorGroup as group:
             errors += [error for error in group.exceptions if isinstance(error, OpenHCSError)]
         except OpenHCSError as error:
             located(error, document.where(("plates", name)))
             errors.append(error)
-    raise_all(f"{config_path}: {len(errors)} problem{'s' if len(errors) != 1 else ''}", errors)
-    compiled = CompiledPipeline(
-        results=config.results.rstrip("/"), plates=tuple(plate.plan for plate in plates)
-    )
-    return Compilation(
-        config,
-        compiled,
-        _collect_files(compiled, plates),
-        tuple(warning for plate in plates for warning in plate.warnings),
-    )
+    _raise_distinct(config_path, errors)
+    results = config.results.rstrip("/")
+    compiled = CompiledPipeline(results=results, plates=tuple(plate.plan for plate in plates))
+    warnings = tuple(warning for plate in plates for warning in plate.warnings)
+    return Compilation(config, compiled, _collect_files(compiled, plates), warnings)
+
+
+def _read_pipelines(config: WorkflowConfig) -> dict[str, _Pipeline]:
+    paths = dict.fromkeys(plate.pipeline or config.pipeline for plate in config.plates.values())
+    pipelines = {}
+    for path in paths:
+        document = load_yaml(path)
+        pipelines[path] = _Pipeline(document, validate(PipelineConfig, document))
+    return pipelines
+
+
+def _raise_distinct(config_path: str, errors: Sequence[OpenHCSError]) -> None:
+    """Raise errors; a mistake of a pipeline that several plates share is one mistake."""
+    distinct = list({render_error(error): error for error in errors}.values())
+    count = len(distinct)
+    raise_all(f"{config_path}: {count} problem{'s' if count != 1 else ''}", distinct)
 
 
 def _compile_plate(
-    name: str, config: WorkflowConfig, document: LocatedDocument, functions: RegistryService
+    name: str, config: WorkflowConfig, pipeline: _Pipeline, functions: RegistryService
 ) -> _CompiledPlate:
     settings = config.plates[name]
     index = get_handler(settings.microscope, Path(settings.path)).index(Path(settings.path))
-    wells = select_wells(index, settings.wells, settings.exclude_wells)
-    _check_missing(name, index, wells, settings)
-    wells = tuple(well for well in wells if well in set(index.wells))
-    if not wells:
-        raise InputDataError(f"plate {name!r}: none of the chosen wells has images")
-    pipeline_document = load_yaml(settings.pipeline or config.pipeline)
-    plate_map = settings.plate_map and read_plate_map(settings.plate_map)
+    wells = _choose_wells(name, index, settings)
+    plate_map = None if settings.plate_map is None else read_plate_map(settings.plate_map)
     request = CompileRequest(
         plate=name,
         index=index,
         wells=wells,
-        pipeline=validate(PipelineConfig, pipeline_document),
-        document=pipeline_document,
+        pipeline=pipeline.config,
+        document=pipeline.document,
         storage=config.storage,
         functions=functions,
     )
-    plan = compile_plate(request, plate_map or None)
-    results = Path(config.results)
-    plan = _with_sticky_plans(plan, results / name)
-    cache = config.storage.cache_dir or str(results / ".cache")
-    location = Location(
-        plate_path=str(Path(settings.path).resolve()),
-        cache_dir=str(Path(cache).resolve()),
-        plate_map=settings.plate_map and str(Path(settings.plate_map).resolve()),
-    )
-    files = emit_plan_files(plan) | _plate_files(index, wells, settings, location)
-    return _CompiledPlate(plan, files, tuple(f"plate {name!r}: {w}" for w in index.warnings))
+    plan = compile_plate(request, None if plate_map is None else plate_map.digest)
+    plan = _with_sticky_plans(plan, Path(config.results) / name)
+    files = emit_plan_files(plan) | _plate_files(index, wells, settings, config)
+    warnings = [*index.warnings, *find_warnings(plan, request)]
+    if plate_map is not None:
+        warnings += plate_map.find_warnings(wells)
+    return _CompiledPlate(plan, files, tuple(f"plate {name!r}: {text}" for text in warnings))
+
+
+def _choose_wells(name: str, index: PlateIndex, settings: PlateConfig) -> tuple[str, ...]:
+    wells = select_wells(index, settings.wells, settings.exclude_wells)
+    _check_missing(name, index, wells, settings)
+    present = set(index.wells)
+    chosen = tuple(well for well in wells if well in present)
+    if not chosen:
+        raise InputDataError(
+            f"plate {name!r}: none of the chosen wells has images; correct wells or exclude_wells"
+        )
+    return chosen
 
 
 def _check_missing(
@@ -169,12 +200,19 @@ def _with_sticky_plans(plan: PlatePlan, plate_dir: Path) -> PlatePlan:
 
 
 def _plate_files(
-    index: PlateIndex, wells: Sequence[str], settings: PlateConfig, location: Location
+    index: PlateIndex, wells: Sequence[str], settings: PlateConfig, config: WorkflowConfig
 ) -> dict[str, str]:
-    files = {index_path(well): _json(well_index(index, well, raw=settings.raw)) for well in wells}
-    files[WORKSPACE_METADATA] = dump(build_workspace_metadata(index))
-    files[LOCATION] = encode_location(location)
-    return files
+    cache = config.storage.cache_dir or str(Path(config.results, ".cache"))
+    location = Location(
+        plate_path=str(Path(settings.path).resolve()),
+        cache_dir=str(Path(cache).resolve()),
+        plate_map=settings.plate_map and str(Path(settings.plate_map).resolve()),
+    )
+    return {
+        **{index_path(well): _json(well_index(index, well, raw=settings.raw)) for well in wells},
+        WORKSPACE_METADATA: dump(build_workspace_metadata(index)),
+        LOCATION: encode_location(location),
+    }
 
 
 def _collect_files(compiled: CompiledPipeline, plates: Sequence[_CompiledPlate]) -> dict[str, str]:

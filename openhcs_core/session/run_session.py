@@ -5,6 +5,7 @@ held only while compiling, and taken for good when the run really starts. While 
 run holds it, this one may look on as long as nothing would change.
 """
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -47,20 +48,27 @@ class RunSession:
         """
         compilation = compile_workflow(self._config_path)
         lock = RunLock(_lock_path(compilation))
-        if lock.take(_COMPILE_WAIT_S if not _is_current(compilation) else 0.0):
+        try:
+            self._compilation = self._write(compilation, lock)
+        finally:
+            lock.close()
+        return self._compilation
+
+    def _write(self, compilation: Compilation, lock: RunLock) -> Compilation:
+        changed = changed_files(compilation.files)
+        results = compilation.compiled.results
+        if lock.take(_COMPILE_WAIT_S if changed else 0.0):
             write_files(compilation.files)
             remove_orphaned_manifests(compilation.compiled)
-        elif changed := changed_files(compilation.files):
-            owner = lock.owner()
-            lock.close()
+            return compilation
+        if changed:
             raise RunLockedError(
-                f"another run ({owner}) works on {compilation.compiled.results} and this config "
+                f"another run ({lock.owner()}) works on {results} and this config "
                 f"would change {len(changed)} of its files (first: {changed[0]}); "
                 "wait for it, or stop it"
             )
-        lock.close()
-        self._compilation = compilation
-        return compilation
+        text = f"another run ({lock.owner()}) works on {results}; until it ends only -n is possible"
+        return replace(compilation, warnings=(*compilation.warnings, text))
 
     def start(self) -> None:
         """Take the lock for the whole run.
@@ -122,10 +130,6 @@ def write_files(files: dict[str, str]) -> list[str]:
 def changed_files(files: dict[str, str]) -> list[str]:
     """Return the paths whose content is not what it should be."""
     return [path for path, text in files.items() if not _holds(Path(path), text)]
-
-
-def _is_current(compilation: Compilation) -> bool:
-    return not changed_files(compilation.files)
 
 
 def _lock_path(compilation: Compilation) -> Path:

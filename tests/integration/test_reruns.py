@@ -1,6 +1,8 @@
 """What runs again after an edit, and what does not."""
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -50,7 +52,7 @@ def test_comments_key_order_and_written_defaults_run_nothing(finished):
     finished.edit(
         "config/pipeline.yaml",
         "{low_percentile: 1.0, high_percentile: 99.9}",
-        "{high_percentile: 99.9, low_percentile: 1.0} # unchanged",
+        "{high_percentile: 99.9} # 1.0 is the default",
     )
     assert _jobs(finished) == []
 
@@ -91,6 +93,40 @@ def test_a_well_added_later_runs_alone(project):
     assert _jobs(project) == []
 
 
+def test_an_edit_is_seen_while_a_well_is_excluded(finished):
+    finished.write("config/config.yaml", "plates:\n  demo: {path: plate, wells: [B03]}\n")
+    finished.edit("config/pipeline.yaml", "min_area: 20", "min_area: 60")
+    assert _jobs(finished) == sorted([("count", "B03"), ("count", "store"), *TABLES])
+    table = (finished.results / "tables/count/cell_counts.csv").read_text().splitlines()[1:]
+    assert {line.split(",")[0] for line in table} == {"B03"}
+    finished.write("config/config.yaml", "plates:\n  demo: {path: plate}\n")
+    assert _jobs(finished) == sorted([("count", "B02"), ("count", "store"), *TABLES])
+    assert _jobs(finished) == []
+
+
+def test_a_job_whose_input_was_replaced_meanwhile_writes_nothing(finished):
+    before = _bytes(finished)
+    manifest = finished.results / "manifests/flatten/B02.json"
+    code = (
+        "import sys; from pathlib import Path; from openhcs_core.registry import RegistryService\n"
+        "from openhcs_core.runtime import Job, execute_step\n"
+        "def load(ref):\n"
+        "    Path(sys.argv[2]).write_text(Path(sys.argv[2]).read_text() + ' ')\n"
+        "    return RegistryService().load(ref)\n"
+        "execute_step(Job(Path(sys.argv[1]), 'count'), 'B02', load)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(finished.results), str(manifest)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "changed while this job ran; nothing was written" in run.stderr
+    after = _bytes(finished)
+    del before["manifests/flatten/B02.json"], after["manifests/flatten/B02.json"]
+    assert after == before
+
+
 def test_two_runs_and_two_places_give_the_same_bytes(finished, project):
     assert _jobs(project, "--cores", "1")
     assert _bytes(project) == _bytes(finished)
@@ -107,7 +143,9 @@ def test_while_a_run_lives_others_may_look_but_not_change_plans(finished):
     assert lock.take()
     lock.sign()
     try:
-        assert finished.snakemake("--dry-run").returncode == 0
+        looking = finished.snakemake("--dry-run")
+        assert looking.returncode == 0
+        assert "until it ends only -n is possible" in looking.output
         finished.edit("config/pipeline.yaml", "min_area: 20", "min_area: 60")
         run = finished.snakemake("--dry-run")
         assert run.returncode != 0
@@ -129,3 +167,59 @@ def test_a_plate_map_is_joined_into_plate_tables(finished):
     assert lines[-1].endswith(",drug,1e-3")
     finished.write("map.csv", "well,treatment,dose\nB02,DMSO,0\nB03,drug,2e-3\n")
     assert _jobs(finished) == TABLES
+
+
+def test_a_plate_map_that_clashes_with_a_table_is_refused(finished):
+    finished.write("map.csv", "well,site,label\nB02,left,x\nB03,right,y\n")
+    finished.write("config/config.yaml", "plates:\n  demo: {path: plate, plate_map: map.csv}\n")
+    run = finished.snakemake()
+    assert run.returncode != 0
+    assert "has columns that the table has too: label, site" in run.output
+
+
+def test_a_kept_step_is_read_by_the_next_and_alteration_is_noticed(project):
+    project.write(
+        "config/pipeline.yaml",
+        "steps:\n"
+        "  - {name: top, func: openhcs:max_projection, variable_components: [z_index],"
+        " keep: true}\n"
+        "  - {name: hat, func: {openhcs:tophat: {selem_radius: 3, downsample_factor: 1}}}\n",
+    )
+    assert _jobs(project)
+    import numpy as np
+    import zarr
+    from skimage.morphology import disk, white_tophat
+
+    def plane(step):
+        store = project.results / f"{step}.ome.zarr/B/03/1/0"
+        return zarr.open_array(store, mode="r+")
+
+    top, hat = plane("top"), plane("hat")
+    np.testing.assert_array_equal(hat[0, 0, 0], white_tophat(top[0, 0, 0], disk(3)))
+    top[0, 0, 0] = top[0, 0, 0] + 1
+    project.edit("config/pipeline.yaml", "selem_radius: 3", "selem_radius: 4")
+    run = project.snakemake()
+    assert run.returncode != 0
+    assert "was altered after step 'top' wrote it" in run.output
+    (project.results / "top.ome.zarr/B/03/zarr.json").unlink()
+    assert _jobs(project) == [("hat", "B03"), ("top", "B03")]
+
+
+def test_a_removed_step_is_noticed(finished):
+    text = (finished.folder / "config/pipeline.yaml").read_text()
+    start, end = text.index("  - name: flatten"), text.index("  - name: count")
+    finished.write("config/pipeline.yaml", text[:start] + text[end:])
+    assert _jobs(finished) == sorted(COUNT + TABLES)
+
+
+def test_a_second_plate_runs_alone(finished):
+    shutil.copytree(finished.plate, finished.folder / "plate2")
+    finished.write(
+        "config/config.yaml", "plates:\n  demo: {path: plate}\n  second: {path: plate2}\n"
+    )
+    run = finished.snakemake()
+    assert run.returncode == 0, run.output
+    assert "results/demo --step" not in run.output
+    first = (finished.results / "tables/count/cell_counts.csv").read_bytes()
+    second = (finished.folder / "results/second/tables/count/cell_counts.csv").read_bytes()
+    assert first == second

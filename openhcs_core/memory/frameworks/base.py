@@ -11,8 +11,8 @@ class Framework(ABC):
     """Arrays of one library from and to host memory."""
 
     @abstractmethod
-    def from_numpy(self, array: "NDArray[Any]") -> Any:
-        """Return `array` in this library; may share its memory."""
+    def from_numpy(self, array: "NDArray[Any]", gpu_id: int | None = None) -> Any:
+        """Return `array` in this library, on a device where it has any; may share its memory."""
 
     @abstractmethod
     def to_numpy(self, array: Any) -> "NDArray[Any]":

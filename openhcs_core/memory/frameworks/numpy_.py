@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 class NumpyFramework(Framework):
     """Hands arrays through."""
 
-    def from_numpy(self, array: "NDArray[Any]") -> "NDArray[Any]":
-        """Return `array` itself."""
+    def from_numpy(self, array: "NDArray[Any]", gpu_id: int | None = None) -> "NDArray[Any]":
+        """Return `array` itself: numpy has no devices."""
         return array
 
     def to_numpy(self, array: Any) -> "NDArray[Any]":

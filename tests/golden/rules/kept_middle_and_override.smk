@@ -5,7 +5,6 @@ rule clean:
     input:
         plan="results/{plate}/plan/clean.json",
         index="results/{plate}/index/{row}{column}.json",
-        store=ancient("results/{plate}/clean.ome.zarr/zarr.json"),
     output:
         manifest="results/{plate}/manifests/clean/{row}{column}.json",
         images="results/{plate}/clean.ome.zarr/{row}/{column}/zarr.json",
@@ -47,7 +46,6 @@ rule count:
     input:
         plan=lambda w: openhcs_plan("count", w),
         manifest="results/{plate}/manifests/clean/{row}{column}.json",
-        store=ancient("results/{plate}/count.ome.zarr/zarr.json"),
     output:
         manifest="results/{plate}/manifests/count/{row}{column}.json",
         images="results/{plate}/count.ome.zarr/{row}/{column}/zarr.json",

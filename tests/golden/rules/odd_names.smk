@@ -51,7 +51,6 @@ rule step_class_e9cc73:
     input:
         plan="results/{plate}/plan/class.json",
         manifest="results/{plate}/manifests/input/{row}{column}.json",
-        store=ancient("results/{plate}/class.ome.zarr/zarr.json"),
     output:
         manifest="results/{plate}/manifests/class/{row}{column}.json",
         images="results/{plate}/class.ome.zarr/{row}/{column}/zarr.json",

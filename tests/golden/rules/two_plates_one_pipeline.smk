@@ -51,7 +51,6 @@ rule count:
     input:
         plan="results/{plate}/plan/count.json",
         manifest="results/{plate}/manifests/flatten/{row}{column}.json",
-        store=ancient("results/{plate}/count.ome.zarr/zarr.json"),
     output:
         manifest="results/{plate}/manifests/count/{row}{column}.json",
         images="results/{plate}/count.ome.zarr/{row}/{column}/zarr.json",

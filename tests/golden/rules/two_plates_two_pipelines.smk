@@ -51,7 +51,6 @@ rule count:
     input:
         plan="results/{plate}/plan/count.json",
         manifest="results/{plate}/manifests/flatten/{row}{column}.json",
-        store=ancient("results/{plate}/count.ome.zarr/zarr.json"),
     output:
         manifest="results/{plate}/manifests/count/{row}{column}.json",
         images="results/{plate}/count.ome.zarr/{row}/{column}/zarr.json",
@@ -97,7 +96,6 @@ rule clean__other:
     input:
         plan="results/{plate}/plan/clean.json",
         index="results/{plate}/index/{row}{column}.json",
-        store=ancient("results/{plate}/clean.ome.zarr/zarr.json"),
     output:
         manifest="results/{plate}/manifests/clean/{row}{column}.json",
         images="results/{plate}/clean.ome.zarr/{row}/{column}/zarr.json",
@@ -139,7 +137,6 @@ rule count__other:
     input:
         plan=lambda w: openhcs_plan("count", w),
         manifest="results/{plate}/manifests/clean/{row}{column}.json",
-        store=ancient("results/{plate}/count.ome.zarr/zarr.json"),
     output:
         manifest="results/{plate}/manifests/count/{row}{column}.json",
         images="results/{plate}/count.ome.zarr/{row}/{column}/zarr.json",

@@ -4,8 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from openhcs_core.compiler import CompileRequest, compile_plate
-from openhcs_core.config import PipelineConfig, VFSConfig, load_yaml, validate
+from openhcs_core.compiler import CompileRequest, compile_plate, find_warnings
+from openhcs_core.config import (
+    LocatedDocument,
+    PipelineConfig,
+    StepConfig,
+    VFSConfig,
+    load_yaml,
+    validate,
+)
 from openhcs_core.constants import Backend
 from openhcs_core.errors import ErrorGroup
 from openhcs_core.microscopes import get_handler
@@ -180,6 +187,43 @@ def test_passthrough_and_pipeline_start(compile_text):
     assert plan.steps[0].store is not None, "nothing reads step a: it is kept"
 
 
+def test_channels_can_be_projected_without_a_component_dict(compile_text):
+    plan = compile_text(
+        "steps:\n  - {name: a, func: openhcs:max_projection, variable_components: [channel]}\n"
+    )
+    assert plan.steps[0].store.channels == {"1": "DAPI"}
+
+
+def test_kept_channels_with_fewer_z_are_warned_about(compile_text, index):
+    document = LocatedDocument("pipeline.yaml", {}, {})
+
+    def warnings(func, **settings):
+        steps = (StepConfig(name="s", func=func, **settings),)
+        request = CompileRequest(
+            plate="demo",
+            index=index,
+            wells=index.wells,
+            pipeline=PipelineConfig(steps=steps),
+            document=document,
+            storage=VFSConfig(),
+            functions=FUNCTIONS,
+        )
+        return find_warnings(compile_plate(request), request)
+
+    assert warnings("openhcs:max_projection", variable_components=("z_index",)) == ()
+    ragged = warnings("openhcs:tophat")
+    assert [text.split(": ")[1] for text in ragged] == [
+        "channel 2 (FITC) has no z 2; viewers show these planes black",
+        "channel 3 (Texas Red) has no z 2; viewers show these planes black",
+    ]
+    some = {"2": "openhcs:max_projection", "3": "openhcs:max_projection"}
+    assert (
+        len(warnings({"1": "openhcs:max_projection", **some}, variable_components=("z_index",)))
+        == 0
+    )
+    assert len(warnings({"1": "openhcs:tophat", **some}, variable_components=("z_index",))) == 2
+
+
 def test_plate_tables(compile_text):
     plan = compile_text(PIPELINE)
     assert [(t.step_name, t.output, t.suffix, t.groups) for t in plan.tables] == [
@@ -270,9 +314,24 @@ def test_step_plan_as_dict_has_the_specified_keys(compile_text):
             "passthrough names channel 'GFP', which is not on the plate",
         ),
         (
-            "func: openhcs:tophat, variable_components: [channel]",
+            "func: {DAPI: openhcs:tophat}, passthrough: ['2', '3'], variable_components: [channel]",
             "2 steps[0].variable_components",
             "channel cannot be both group_by and one of the variable_components",
+        ),
+        (
+            "func: {DAPI: openhcs:tophat}, passthrough: ['1', '2', '3']",
+            "2 steps[0].func",
+            "channel '1' has a function and stands under passthrough too; keep one of them",
+        ),
+        (
+            "func: openhcs:tophat, passthrough: ['2', '3']",
+            "2 steps[0].passthrough",
+            "passthrough needs functions by channel, such as {DAPI: openhcs:tophat}",
+        ),
+        (
+            "func: openhcs:tophat, slice_by_slice: true",
+            "2 steps[0].slice_by_slice",
+            "slice_by_slice is for functions that take both slices and volumes",
         ),
         (
             "func: [openhcs:measure_intensity, openhcs:measure_intensity]",

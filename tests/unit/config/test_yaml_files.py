@@ -71,6 +71,12 @@ def test_every_mistake_is_listed_with_its_line(tmp_path):
     assert "did you mean 'pipeline'" in texts[4]
 
 
+def test_an_empty_list_of_plates_is_named(tmp_path):
+    assert _problems(tmp_path, "plates: {}\n") == [
+        ("1 plates", "nothing stands here; at least one entry is needed")
+    ]
+
+
 def test_missing_required_key_is_named(tmp_path):
     assert _problems(tmp_path, "plates:\n  p: {}\n") == [
         ("2 plates.p.path", "required key 'path' is missing")
@@ -82,6 +88,7 @@ def test_missing_required_key_is_named(tmp_path):
     [
         ("plates: [", "not valid YAML"),
         ("a: 1\na: 2\n", "not valid YAML"),
+        ("f:\n  1: x\n  '1': y\n", "f.1 stands twice"),
         ("a: !!python/object:os.system x\n", "a: tags such as !!name are not read"),
     ],
 )
@@ -98,7 +105,10 @@ def test_absent_file_is_named(tmp_path):
         load_yaml(tmp_path / "nothing.yaml")
 
 
-@pytest.mark.parametrize("name", ["a/b", ".a", "a'b", "a{b}", "a$b", "all", " a", "a ", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["a/b", ".a", "a'b", "a{b}", "a$b", "all", " a", "a ", "", "a.json", "a.ome.zarr", "x" * 101],
+)
 def test_names_that_no_file_or_rule_can_have(tmp_path, name):
     problems = _problems(tmp_path, json.dumps({"plates": {name: {"path": "x"}}}))
     assert len(problems) == 1
@@ -109,6 +119,17 @@ def test_names_with_letters_digits_space_and_some_signs(tmp_path, name):
     path = tmp_path / "x.yaml"
     path.write_text(json.dumps({"plates": {name: {"path": "x"}}}))
     assert list(validate(WorkflowConfig, load_yaml(path)).plates) == [name]
+
+
+@pytest.mark.parametrize(
+    ("components", "text"),
+    [("[well]", "well cannot be stacked"), ("[z_index, z_index]", "stands twice")],
+)
+def test_components_that_cannot_be_stacked(tmp_path, components, text):
+    step = f"steps:\n  - {{name: a, func: 'x:y', variable_components: {components}}}\n"
+    ((place, message),) = _problems(tmp_path, step, PipelineConfig)
+    assert place == "2 steps[0].variable_components"
+    assert text in message
 
 
 def test_models_are_frozen():

@@ -59,7 +59,7 @@ def test_planes_that_do_not_stack(planes, text):
 )
 def test_results_that_are_no_stack_name_the_function(value):
     with pytest.raises(StepFunctionError, match="step 'x': f returned"):
-        unstack_slices(value, "step 'x': f")
+        unstack_slices(value, who="step 'x': f")
 
 
 def test_detection_tells_numpy_from_the_rest():

@@ -73,11 +73,11 @@ def test_source_digest_ignores_comments_docstrings_and_layout(tmp_path, monkeypa
     monkeypatch.syspath_prepend(tmp_path)
 
     def digest(text):
-        module.write_text(f"from {package.name}.helper import FACTOR\n{text}")
+        module.write_text(f"from {package.name} import helper\nimport json\n{text}")
         return source_digest(name, package.name)
 
-    first = digest("def f(x):\n    return x * FACTOR\n")
-    assert digest('# why\ndef f( x ):\n    """Say."""\n    return x*FACTOR\n') == first
-    assert digest("def f(x):\n    return x + FACTOR\n") != first
+    first = digest("def f(x):\n    return x * helper.FACTOR\n")
+    assert digest('# why\ndef f( x ):\n    """Say."""\n    return x*helper.FACTOR\n') == first
+    assert digest("def f(x):\n    return x + helper.FACTOR\n") != first
     (package / "helper.py").write_text("FACTOR = 3\n")
-    assert digest("def f(x):\n    return x * FACTOR\n") != first
+    assert digest("def f(x):\n    return x * helper.FACTOR\n") != first

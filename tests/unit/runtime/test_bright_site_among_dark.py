@@ -55,7 +55,7 @@ def test_each_site_is_filtered_alone_in_its_own_units(ref):
     errors = ErrorList(document)
     plan = plan_function(FunctionCall(ref, parameters, ()), step, request, errors)
     assert not errors.errors
-    result = run_chain(PLANES, KEYS, [plan], SERVICE.load, "step 's', well B02")
+    result = run_chain(PLANES, KEYS, [plan], SERVICE.load, "step 's', well B02", {})
     for plane, found in zip(PLANES, result.planes, strict=True):
         np.testing.assert_allclose(found, expected(plane), rtol=1e-12)
     assert result.planes[0].max() < 200

@@ -58,7 +58,14 @@ def test_every_plane_is_in_exactly_one_group(keys, components):
 def _chain(functions, planes, **plans):
     keys = [PlaneKey("B02", number + 1, "1", 1, 1) for number in range(len(planes))]
     chain = [FunctionPlan(ref=f"t:{name}", **plans.get(name, {})) for name in functions]
-    return run_chain(planes, keys, chain, lambda ref: functions[ref[2:]], "step 's', well B02")
+    return run_chain(
+        planes,
+        keys,
+        chain,
+        lambda ref: functions[ref[2:]],
+        "step 's', well B02",
+        projected_to={Component.SITE: "1"},
+    )
 
 
 def test_slice_by_slice_functions_see_one_slice_and_keep_sites_apart():
@@ -94,6 +101,18 @@ def test_a_projection_takes_the_first_planes_name():
     )
     assert [key.site for key in result.keys] == [1]
     assert result.planes[0].max() == 5
+
+
+def test_a_projection_is_named_by_the_plan_also_where_the_first_plane_is_missing():
+    result = run_chain(
+        [np.zeros((2, 2))],
+        [PlaneKey("B02", 1, "1", 2, 1)],
+        [FunctionPlan(ref="t:top", collapses=True)],
+        lambda _: lambda stack: stack,
+        "step 's', well B02",
+        projected_to={Component.Z_INDEX: "1"},
+    )
+    assert result.keys == (PlaneKey("B02", 1, "1", 1, 1),)
 
 
 def test_special_outputs_know_their_slice():
@@ -139,13 +158,39 @@ def test_running_out_of_memory_has_its_own_error():
         _chain({"f": greedy}, [np.zeros((2, 2))])
 
 
-def test_casting_is_exact_or_an_error():
-    (plane,) = cast_planes([np.array([[0.4, 254.6]])], "uint8", "step 's'")
-    assert plane.dtype == "uint8"
-    assert plane.tolist() == [[0, 255]]
-    with pytest.raises(StepFunctionError, match="do not fit output_dtype uint8"):
-        cast_planes([np.array([[300]])], "uint8", "step 's'")
-    with pytest.raises(StepFunctionError, match="do not fit"):
-        cast_planes([np.array([[np.nan]])], "uint8", "step 's'")
-    same = np.array([[1.5]])
-    assert cast_planes([same], None, "step 's'")[0] is same
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        ([0.4, 254.6], "uint8", [0, 255]),
+        ([65535.3], "uint16", [65535]),
+        ([0, 2**24], "float32", [0, 2**24]),
+        ([1.5, float("inf")], "float32", [1.5, float("inf")]),
+        ([-(2**31)], "int32", [-(2**31)]),
+    ],
+)
+def test_casts_that_keep_the_value(values, dtype, expected):
+    (plane,) = cast_planes([np.array([values])], dtype, "step 's'")
+    assert plane.dtype == dtype
+    assert plane.tolist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([300], "uint8"),
+        ([-1], "uint16"),
+        ([float("nan")], "uint8"),
+        ([float("inf")], "int32"),
+        ([65535.6], "uint16"),
+        ([1e300], "float32"),
+        ([2**24 + 1], "float32"),
+    ],
+)
+def test_casts_that_would_change_a_value_are_refused(values, dtype):
+    with pytest.raises(StepFunctionError, match=f"do not fit output_dtype {dtype}"):
+        cast_planes([np.array([values])], dtype, "step 's'")
+
+
+def test_no_cast_without_being_asked():
+    plane = np.array([[1.5]])
+    assert cast_planes([plane], None, "step 's'")[0] is plane
