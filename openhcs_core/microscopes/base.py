@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 AUTO = "auto"
 
 HANDLERS: dict[str, str] = {
-    "imagexpress": "openhcs_core.microscopes.imagexpress:ImageXpressHandler",
+    "imagexpress": "openhcs_core.microscopes.imagexpress.handler:ImageXpressHandler",
 }
 """Handler names and where their classes are; imported when asked for."""
 

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openhcs_core.errors import InputDataError
-from openhcs_core.microscopes.metaseries import NO_METADATA, MetaSeries, parse_metaseries
+from openhcs_core.microscopes.imagexpress.metaseries import (
+    NO_METADATA,
+    MetaSeries,
+    parse_metaseries,
+)
 from openhcs_core.microscopes.plate_index import ChannelInfo, ImageFile
 from openhcs_core.microscopes.tiff_header import (
     TiffHeader,

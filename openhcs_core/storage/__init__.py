@@ -10,19 +10,6 @@ from openhcs_core.storage.backend_registry import (
     discover_all_backends,
     get_backend_instance,
 )
-from openhcs_core.storage.backends.ome_zarr_model import (
-    ChannelMetadata,
-    FieldImages,
-    ImageMetadata,
-    PlateLayout,
-)
-from openhcs_core.storage.backends.ome_zarr_reader import (
-    list_planes,
-    read_image_metadata,
-    read_plane,
-    read_planes,
-)
-from openhcs_core.storage.backends.ome_zarr_writer import write_plate_metadata, write_well
 from openhcs_core.storage.base import (
     DataSink,
     ReadableBackend,
@@ -30,6 +17,19 @@ from openhcs_core.storage.base import (
     VirtualBackend,
 )
 from openhcs_core.storage.filemanager import FileManager
+from openhcs_core.storage.ome_zarr.model import (
+    ChannelMetadata,
+    FieldImages,
+    ImageMetadata,
+    PlateLayout,
+)
+from openhcs_core.storage.ome_zarr.reader import (
+    list_planes,
+    read_image_metadata,
+    read_plane,
+    read_planes,
+)
+from openhcs_core.storage.ome_zarr.writer import write_plate_metadata, write_well
 
 __all__ = [
     "BackendEntry",

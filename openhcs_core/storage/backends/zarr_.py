@@ -11,15 +11,17 @@ from openhcs_core.config import ZarrConfig
 from openhcs_core.errors import InputDataError, StorageResolutionError
 from openhcs_core.planes import PlaneKey
 from openhcs_core.storage.atomic import temporary_name
-from openhcs_core.storage.backends.ome_zarr_metadata import well_file
-from openhcs_core.storage.backends.ome_zarr_model import (
+from openhcs_core.storage.base import StorageBackend
+from openhcs_core.storage.listing import has_extension, in_natural_order
+from openhcs_core.storage.ome_zarr.metadata import well_file
+from openhcs_core.storage.ome_zarr.model import (
     FieldImages,
     ImageMetadata,
     parse_plane,
     split_plane_path,
     well_path,
 )
-from openhcs_core.storage.backends.ome_zarr_reader import (
+from openhcs_core.storage.ome_zarr.reader import (
     list_field_planes,
     list_labels,
     list_planes,
@@ -28,12 +30,10 @@ from openhcs_core.storage.backends.ome_zarr_reader import (
     read_plane,
     read_planes,
 )
-from openhcs_core.storage.backends.ome_zarr_writer import write_well
-from openhcs_core.storage.base import StorageBackend
-from openhcs_core.storage.listing import has_extension, in_natural_order
+from openhcs_core.storage.ome_zarr.writer import write_well
 
 if TYPE_CHECKING:
-    from openhcs_core.storage.backends.ome_zarr_model import PlaneSource
+    from openhcs_core.storage.ome_zarr.model import PlaneSource
 
 _DEFAULT_CONFIG = ZarrConfig()
 

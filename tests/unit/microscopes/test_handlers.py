@@ -8,7 +8,7 @@ import pytest
 
 from openhcs_core.errors import ConfigError, InputDataError
 from openhcs_core.microscopes import HANDLERS, MicroscopeHandler, find_claims, get_handler
-from openhcs_core.microscopes.imagexpress import ImageXpressHandler
+from openhcs_core.microscopes.imagexpress.handler import ImageXpressHandler
 
 
 def test_auto_recognises_the_real_plate_and_says_why(demo_plate, caplog):

@@ -1,7 +1,7 @@
 import pytest
 
 from openhcs_core.errors import InputDataError
-from openhcs_core.microscopes.htd import read_htd
+from openhcs_core.microscopes.imagexpress.htd import read_htd
 
 HEAD = '"HTSInfoFile", Version 1.0\r\n'
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openhcs_core.microscopes.imagexpress_files import NO_Z_FOLDER, parse_image_name, scan_plate
+from openhcs_core.microscopes.imagexpress.files import NO_Z_FOLDER, parse_image_name, scan_plate
 
 WELLS = st.builds(
     lambda row, column: f"{row}{column:02d}",

@@ -3,7 +3,7 @@ import csv
 import pytest
 
 from openhcs_core.errors import InputDataError
-from openhcs_core.microscopes.metaseries import NO_METADATA, parse_metaseries
+from openhcs_core.microscopes.imagexpress.metaseries import NO_METADATA, parse_metaseries
 from openhcs_core.microscopes.tiff_header import read_tiff_header
 
 

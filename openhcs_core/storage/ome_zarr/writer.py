@@ -16,7 +16,8 @@ from openhcs_core.config import ZarrConfig
 from openhcs_core.errors import InputDataError, StorageResolutionError
 from openhcs_core.planes import PlaneKey, split_well
 from openhcs_core.storage.atomic import TEMPORARY_PREFIX, temporary_name
-from openhcs_core.storage.backends.ome_zarr_metadata import (
+from openhcs_core.storage.ome_zarr.arrays import WrittenArray, write_array
+from openhcs_core.storage.ome_zarr.metadata import (
     GROUP_FILE,
     group,
     image_group,
@@ -26,16 +27,15 @@ from openhcs_core.storage.backends.ome_zarr_metadata import (
     well_group,
     write_json,
 )
-from openhcs_core.storage.backends.ome_zarr_model import (
+from openhcs_core.storage.ome_zarr.model import (
     FieldImages,
     ImageMetadata,
     PlateLayout,
     well_path,
 )
-from openhcs_core.storage.backends.zarr_arrays import WrittenArray, write_array
 
 if TYPE_CHECKING:
-    from openhcs_core.storage.backends.ome_zarr_model import PlaneSource
+    from openhcs_core.storage.ome_zarr.model import PlaneSource
 
 _DEFAULT_CONFIG = ZarrConfig()
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from openhcs_core.config import ZarrChunkStrategy, ZarrCompressor, ZarrConfig
 from openhcs_core.errors import InputDataError
-from openhcs_core.storage.backends.ome_zarr_metadata import AXES, DisplayRange
+from openhcs_core.storage.ome_zarr.metadata import AXES, DisplayRange
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from openhcs_core.storage.backends.ome_zarr_model import PlaneSource
+    from openhcs_core.storage.ome_zarr.model import PlaneSource
 
 Place = tuple[int, int, int]
 """Index ``(t, c, z)`` of a plane."""

@@ -1,4 +1,4 @@
-"""Reading planes back from the OME-Zarr plates that :mod:`.ome_zarr_writer` made."""
+"""Reading planes back from the OME-Zarr plates that :mod:`.writer` made."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from openhcs_core.errors import InputDataError
 from openhcs_core.planes import PlaneKey
-from openhcs_core.storage.backends.ome_zarr_metadata import (
+from openhcs_core.storage.listing import in_natural_order
+from openhcs_core.storage.ome_zarr.arrays import open_array
+from openhcs_core.storage.ome_zarr.metadata import (
     GROUP_FILE,
     parse_fields,
     parse_image_metadata,
@@ -15,9 +17,7 @@ from openhcs_core.storage.backends.ome_zarr_metadata import (
     read_json,
     well_file,
 )
-from openhcs_core.storage.backends.ome_zarr_model import LABEL_NAME, ImageMetadata, parse_plane
-from openhcs_core.storage.backends.zarr_arrays import open_array
-from openhcs_core.storage.listing import in_natural_order
+from openhcs_core.storage.ome_zarr.model import LABEL_NAME, ImageMetadata, parse_plane
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

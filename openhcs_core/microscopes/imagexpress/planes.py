@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from heapq import nsmallest
 
 from openhcs_core.errors import InputDataError
-from openhcs_core.microscopes.htd import Htd
-from openhcs_core.microscopes.imagexpress_files import RawImage
+from openhcs_core.microscopes.imagexpress.files import RawImage
+from openhcs_core.microscopes.imagexpress.htd import Htd
 from openhcs_core.microscopes.samples import HeaderReader, Sample
 from openhcs_core.planes import PlaneKey
 

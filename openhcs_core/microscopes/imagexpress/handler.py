@@ -6,9 +6,9 @@ from pathlib import Path
 from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes.base import MicroscopeHandler
 from openhcs_core.microscopes.completeness import find_missing, undeclared_warnings
-from openhcs_core.microscopes.htd import Htd, read_htd
-from openhcs_core.microscopes.imagexpress_files import PlateFiles, find_evidence, scan_plate
-from openhcs_core.microscopes.imagexpress_planes import Planes, choose_planes
+from openhcs_core.microscopes.imagexpress.files import PlateFiles, find_evidence, scan_plate
+from openhcs_core.microscopes.imagexpress.htd import Htd, read_htd
+from openhcs_core.microscopes.imagexpress.planes import Planes, choose_planes
 from openhcs_core.microscopes.plate_index import ImageFile, PlateIndex
 from openhcs_core.microscopes.samples import HeaderReader, describe_channels
 from openhcs_core.planes import well_order

@@ -16,7 +16,7 @@ from typing import Any
 from openhcs_core.errors import InputDataError
 from openhcs_core.planes import split_well
 from openhcs_core.storage.atomic import replace_file
-from openhcs_core.storage.backends.ome_zarr_model import (
+from openhcs_core.storage.ome_zarr.model import (
     FIELD_NAME,
     LABEL_NAME,
     ChannelMetadata,

@@ -1,0 +1,1 @@
+"""ImageXpress: MetaXpress exports with HTD files, and its database layout."""
