@@ -1,10 +1,22 @@
 """``openhcs-core functions``: what a pipeline may use."""
 
 import json
+from typing import Any
 
 import click
 
+from openhcs_core.pipeline import ProcessingContract
 from openhcs_core.registry import FunctionMetadata, RegistryService
+
+_CONTRACTS = {
+    ProcessingContract.PURE_3D: "on a whole stack",
+    ProcessingContract.PURE_2D: "slice by slice",
+    ProcessingContract.FLEXIBLE: "on a volume along z, slice by slice along anything else",
+    ProcessingContract.VOLUMETRIC_TO_SLICE: "on a whole stack, and gives one slice",
+}
+_KINDS = {"integer": "whole number", "boolean": "true or false", "string": "text", "null": "null"}
+_KINDS |= {"array": "a number an axis"}
+_BOUNDS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to"}
 
 
 @click.group()
@@ -22,7 +34,12 @@ def functions_command() -> None:
 @functions_command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
 def list_command(*, as_json: bool) -> None:
-    """List every function, a line each."""
+    """List every function, a line each.
+
+    \b
+    Example:
+      openhcs-core functions list --json
+    """
     _print(RegistryService().get_all_functions_with_metadata(), as_json=as_json)
 
 
@@ -30,7 +47,12 @@ def list_command(*, as_json: bool) -> None:
 @click.argument("text")
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
 def search_command(text: str, *, as_json: bool) -> None:
-    """List the functions whose name or description has TEXT in it."""
+    """List the functions whose name or description has TEXT in it.
+
+    \b
+    Example:
+      openhcs-core functions search gauss
+    """
     found = {
         ref: metadata
         for ref, metadata in RegistryService().get_all_functions_with_metadata().items()
@@ -43,27 +65,40 @@ def search_command(text: str, *, as_json: bool) -> None:
 @click.argument("ref")
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
 def show_command(ref: str, *, as_json: bool) -> None:
-    """Describe one function: parameters, defaults, outputs."""
+    """Describe one function: parameters, defaults, outputs.
+
+    \b
+    Example:
+      openhcs-core functions show openhcs:tophat
+    """
     metadata = RegistryService().find(ref)
     if as_json:
         print(metadata.model_dump_json(indent=1))
         return
     print(f"{metadata.ref}: {metadata.doc}")
-    print(f"  takes a stack as {metadata.contract.value}, in {metadata.input_memory_type}")
+    print(f"  works {_CONTRACTS[metadata.contract]}, in {metadata.input_memory_type}")
     properties = metadata.parameters_schema.get("properties", {})
     assert isinstance(properties, dict)
     for name, schema in properties.items():
         assert isinstance(schema, dict)
-        limits = ", ".join(
-            f"{key} {value}"
-            for key, value in schema.items()
-            if key not in ("default", "description")
-        )
         default = json.dumps(metadata.defaults.get(name))
-        print(f"  {name} = {default}  ({limits})  {schema.get('description', '')}".rstrip())
+        text = f"  {name} = {default}  ({_limits(schema)})  {schema.get('description', '')}"
+        print(text.rstrip())
     for output in metadata.special_outputs:
         kinds = [option.kind for option in output.spec.options] if output.spec else []
         print(f"  gives {output.name} ({', '.join(kinds) or 'in memory'})")
+
+
+def _limits(schema: dict[str, Any]) -> str:
+    """Say what a parameter takes, from its JSON Schema."""
+    if "anyOf" in schema:
+        return " or ".join(_limits(option) for option in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    kinds = schema.get("type", "any value")
+    words = [_KINDS.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds)]
+    bounds = [f"{_BOUNDS[key]} {schema[key]}" for key in _BOUNDS if key in schema]
+    return " ".join([" or ".join(words), *bounds])
 
 
 def _print(functions: dict[str, FunctionMetadata], *, as_json: bool) -> None:

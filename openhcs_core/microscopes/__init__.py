@@ -20,7 +20,6 @@ from openhcs_core.microscopes.metadata import (
     get_image_files,
     get_primary_backend,
     read_workspace_metadata,
-    write_if_changed,
 )
 from openhcs_core.microscopes.plate_index import ChannelInfo, ImageFile, PlateIndex
 from openhcs_core.microscopes.selection import WellIndex, select_wells, well_index
@@ -45,5 +44,4 @@ __all__ = [
     "read_workspace_metadata",
     "select_wells",
     "well_index",
-    "write_if_changed",
 ]

@@ -11,7 +11,6 @@ from typing import Any
 from openhcs_core.constants import Backend
 from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes.plate_index import PlateIndex
-from openhcs_core.storage import replace_file
 
 METADATA_FILENAME = "openhcs_metadata.json"
 IMAGES_FOLDER = "images"
@@ -58,16 +57,6 @@ def dump(metadata: Mapping[str, Any]) -> str:
         metadata, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",\n", ": ")
     )
     return f"{text}\n"
-
-
-def write_if_changed(path: Path, text: str) -> bool:
-    """Write `text` by rename, unless `path` holds just that; return whether it was written."""
-    content = text.encode()
-    if path.is_file() and path.read_bytes() == content:
-        return False
-    with replace_file(path) as stream:
-        stream.write(content)
-    return True
 
 
 def read_workspace_metadata(path: Path) -> dict[str, Any]:

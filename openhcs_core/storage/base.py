@@ -13,11 +13,12 @@ class DataSink(ABC):
     def save(self, data: Any, identifier: str | Path, **options: Any) -> None:
         """Send one object."""
 
-    @abstractmethod
     def save_batch(
         self, data_list: Sequence[Any], identifiers: Sequence[str | Path], **options: Any
     ) -> None:
-        """Send several objects in one operation."""
+        """Send several objects; backends that can do it in one operation override this."""
+        for data, identifier in zip(data_list, identifiers, strict=True):
+            self.save(data, identifier, **options)
 
 
 class ReadableBackend(ABC):
@@ -27,9 +28,9 @@ class ReadableBackend(ABC):
     def load(self, file_path: str | Path, **options: Any) -> Any:
         """Read one object."""
 
-    @abstractmethod
     def load_batch(self, file_paths: Sequence[str | Path], **options: Any) -> list[Any]:
-        """Read several objects, in the order given."""
+        """Read several objects, in the order given; overridden where that is faster at once."""
+        return [self.load(path, **options) for path in file_paths]
 
     @abstractmethod
     def list_files(

@@ -53,13 +53,6 @@ class DiskStorageBackend(StorageBackend):
         with replace_file(path) as stream:
             file_format.write(stream, data, path, **options)
 
-    def save_batch(
-        self, data_list: Sequence[Any], identifiers: Sequence[str | Path], **options: Any
-    ) -> None:
-        """Write several files; see :meth:`save`."""
-        for data, identifier in zip(data_list, identifiers, strict=True):
-            self.save(data, identifier, **options)
-
     def load(self, file_path: str | Path, **options: Any) -> Any:
         """Read one file.
 
@@ -78,10 +71,6 @@ class DiskStorageBackend(StorageBackend):
         """
         path = Path(file_path)
         return _format_of(path).read(path, **options)
-
-    def load_batch(self, file_paths: Sequence[str | Path], **options: Any) -> list[Any]:
-        """Read several files, in the order given."""
-        return [self.load(path, **options) for path in file_paths]
 
     def list_files(
         self,

@@ -32,13 +32,6 @@ class MemoryStorageBackend(StorageBackend):
         self.ensure_directory(key.parent)
         self._objects[key] = _protected(data)
 
-    def save_batch(
-        self, data_list: Sequence[Any], identifiers: Sequence[str | Path], **options: Any
-    ) -> None:
-        """Store several objects."""
-        for data, identifier in zip(data_list, identifiers, strict=True):
-            self.save(data, identifier, **options)
-
     def load(self, file_path: str | Path, **options: Any) -> Any:
         """Return what was stored; numpy arrays are read-only.
 
@@ -54,10 +47,6 @@ class MemoryStorageBackend(StorageBackend):
                 f"{file_path}: nothing is stored there in memory; a step that saves it has to "
                 "run before, in the same process"
             ) from None
-
-    def load_batch(self, file_paths: Sequence[str | Path], **options: Any) -> list[Any]:
-        """Return several objects, in the order given."""
-        return [self.load(path, **options) for path in file_paths]
 
     def list_files(
         self,

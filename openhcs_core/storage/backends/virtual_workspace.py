@@ -72,10 +72,6 @@ class VirtualWorkspaceBackend(VirtualBackend):
             error.add_note(f"read for the virtual path {file_path}")
             raise
 
-    def load_batch(self, file_paths: Sequence[str | Path], **options: Any) -> list[Any]:
-        """Read several images, in the order given."""
-        return [self.load(path, **options) for path in file_paths]
-
     def list_files(
         self,
         directory: str | Path,

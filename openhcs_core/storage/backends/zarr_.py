@@ -58,7 +58,6 @@ class ZarrStorageBackend(StorageBackend):
         chunk_name: str | None = None,
         zarr_config: ZarrConfig = _DEFAULT_CONFIG,
         image_metadata: ImageMetadata | None = None,
-        stage_dir: Path | None = None,
         **options: Any,
     ) -> None:
         """Write planes of one plate.
@@ -77,8 +76,6 @@ class ZarrStorageBackend(StorageBackend):
         image_metadata : ImageMetadata, optional
             The plate's axes and scales. When absent, those the well has, widened as needed;
             a new well gets axes that just hold the planes.
-        stage_dir : Path, optional
-            See :func:`write_well`.
         **options
             None are known.
 
@@ -95,7 +92,7 @@ class ZarrStorageBackend(StorageBackend):
             if chunk_name is not None or not well_file(store, well).is_file():
                 metadata = image_metadata or ImageMetadata.of_planes(planes)
                 fields = _fields(planes, {}, metadata)
-                write_well(store, well, fields, metadata, zarr_config, stage_dir=stage_dir)
+                write_well(store, well, fields, metadata, zarr_config)
             else:
                 every = {**_stored_planes(store, well), **planes}
                 metadata = image_metadata or _widened_metadata(store, well, every)

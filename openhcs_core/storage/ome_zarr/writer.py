@@ -5,7 +5,6 @@ A plate is complete from the top: one job writes the plate's and the rows' group
 (:func:`write_well`). Nobody reads and changes a file that somebody else writes.
 """
 
-import errno
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -63,7 +62,6 @@ def write_well(
     image_metadata: ImageMetadata,
     zarr_config: ZarrConfig = _DEFAULT_CONFIG,
     *,
-    stage_dir: Path | None = None,
     confirm: Callable[[], None] | None = None,
 ) -> None:
     """Write a whole well, replacing what was there; its ``zarr.json`` comes last.
@@ -84,9 +82,6 @@ def write_well(
         Axes that all fields of the plate share.
     zarr_config : ZarrConfig
         Chunks and codec.
-    stage_dir : Path, optional
-        Where to build fields, on the same file system and used by this well alone; a hidden
-        folder in the well when absent.
     confirm : callable, optional
         Called when all fields are built, before the first rename; raises to stop.
 
@@ -95,13 +90,13 @@ def write_well(
     InputDataError
         Planes of one field differ in shape or dtype, or labels are no integers of that shape.
     StorageResolutionError
-        A field or plane that does not belong here, or `stage_dir` on another file system.
+        A field or plane that does not belong here.
     ConfigError
         The compression level is not one that the codec has.
     """
     folder = store / well_path(well)
     folder.mkdir(parents=True, exist_ok=True)
-    with _stage(stage_dir or folder) as stage:
+    with _stage(folder) as stage:
         written = _write_fields(stage, well, fields, image_metadata, zarr_config)
         if confirm is not None:
             confirm()
@@ -211,17 +206,9 @@ def _stage(parent: Path) -> Iterator[Path]:
 def _swap(stage: Path, name: str, folder: Path) -> None:
     """Put a finished field in place of an older one of its name."""
     final = folder / name
-    try:
-        if final.exists():
-            final.rename(stage / temporary_name())
-        (stage / name).rename(final)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        raise StorageResolutionError(
-            f"{stage}: expected a folder on the file system of {folder}, found another; "
-            "fields cannot be renamed from there: choose another stage_dir"
-        ) from error
+    if final.exists():
+        final.rename(stage / temporary_name())
+    (stage / name).rename(final)
 
 
 def _remove_other_folders(folder: Path, keep: set[str]) -> None:

@@ -10,7 +10,6 @@ from openhcs_core.microscopes import (
     get_image_files,
     get_primary_backend,
     read_workspace_metadata,
-    write_if_changed,
 )
 
 
@@ -41,21 +40,10 @@ def test_written_text_is_read_back_and_the_same_each_time(demo_plate, read_index
     text = dump(metadata)
     assert text == dump(json.loads(text))
     path = tmp_path / "workspace" / "openhcs_metadata.json"
-    assert write_if_changed(path, text)
+    path.parent.mkdir()
+    path.write_text(text)
     assert read_workspace_metadata(path) == metadata
     assert read_workspace_metadata(path.parent) == metadata
-
-
-def test_unchanged_files_are_left_alone(tmp_path):
-    path = tmp_path / "a.json"
-    assert write_if_changed(path, "µ\n")
-    before = path.stat()
-    assert not write_if_changed(path, "µ\n")
-    assert path.stat().st_mtime_ns == before.st_mtime_ns
-    assert path.stat().st_ino == before.st_ino
-    assert write_if_changed(path, "n\n")
-    assert path.read_text() == "n\n"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
 
 
 @pytest.mark.parametrize(

@@ -239,13 +239,6 @@ def test_only_the_wells_own_folder_is_touched(tmp_path):
     assert sorted(path.name for path in store.iterdir()) == ["A"]
 
 
-def test_fields_may_be_built_elsewhere(tmp_path):
-    store, stage = tmp_path / "a.ome.zarr", tmp_path / "stage"
-    write_well(store, "A01", fields_of("A01"), METADATA, stage_dir=stage)
-    assert list(stage.iterdir()) == []
-    assert len(list_planes(store)) == 16
-
-
 def test_one_site_is_given_once(tmp_path):
     fields = [fields_of("A01")[0], fields_of("A01")[0]]
     with pytest.raises(StorageResolutionError, match="site 1 or field '0' is given twice"):
