@@ -1,1 +1,1 @@
-"""The command line, and what the Snakefile calls."""
+"""The command line: one module a command."""

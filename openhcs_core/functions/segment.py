@@ -4,15 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from openhcs_core.functions._foreground import (
-    Foreground,
-    adaptive_foreground,
-    drop_faint,
-    global_foreground,
-    keep_labels,
-    signal_of,
-)
-from openhcs_core.functions._objects import object_table
+from openhcs_core.functions._foreground import adaptive_foreground, global_foreground
+from openhcs_core.functions._objects import components, object_table, with_area
 from openhcs_core.functions._splitting import split_touching
 from openhcs_core.functions._stack import checked_stack
 from openhcs_core.materialization import CsvOptions, MaterializationSpec, ROIOptions
@@ -29,6 +22,36 @@ if TYPE_CHECKING:
 
 _NAME = "count_cells_single_channel"
 
+_Detection = Annotated[
+    Literal["watershed", "threshold"],
+    Field(description="watershed cuts touching objects apart, threshold leaves them together"),
+]
+_Threshold = Annotated[
+    Literal["local", "otsu", "li", "triangle"],
+    Field(description="local follows each object's own edge; the others are one global value"),
+]
+_Factor = Annotated[float, Field(gt=0, le=10, description="Above 1 finds less, below 1 finds more")]
+_Sigma = Annotated[
+    float, Field(ge=0, le=50, description="Sigma of the Gaussian smoothing in px, 0 for none")
+]
+_MinArea = Annotated[int, Field(ge=1, description="Drop smaller objects, in px")]
+_MaxArea = Annotated[
+    int | None, Field(ge=1, description="Drop larger objects, in px; null keeps them")
+]
+_Contrast = Annotated[
+    float, Field(ge=0, le=1, description="Local: least contrast of edges, 1 being the median's")
+]
+_Diameter = Annotated[
+    float | None, Field(gt=0, description="Typical object in px; null estimates it each image")
+]
+_Distance = Annotated[
+    int | None,
+    Field(ge=1, description="Watershed: nearer centres are one object, px; null: 0.45 diameters"),
+]
+_PixelSize = Annotated[
+    float | None, Field(gt=0, description="Side of a pixel in µm; null leaves µm columns empty")
+]
+
 
 @numpy
 @processing_contract(ProcessingContract.PURE_2D)
@@ -39,51 +62,25 @@ _NAME = "count_cells_single_channel"
 def count_cells_single_channel(
     image_stack: Any,
     *,
-    detection_method: Annotated[
-        Literal["watershed", "threshold"],
-        Field(description="watershed cuts touching objects apart, threshold leaves them together"),
-    ] = "watershed",
-    threshold_method: Annotated[
-        Literal["local", "otsu", "li", "triangle"],
-        Field(description="local follows each object's own edge; the others are one global value"),
-    ] = "local",
-    threshold_factor: Annotated[
-        float, Field(gt=0, le=10, description="Above 1 finds less, below 1 finds more")
-    ] = 1.0,
-    sigma: Annotated[
-        float, Field(ge=0, le=50, description="Sigma of the Gaussian smoothing in px, 0 for none")
-    ] = 1.0,
-    min_area: Annotated[int, Field(ge=1, description="Drop smaller objects, in px")] = 20,
-    max_area: Annotated[
-        int | None, Field(ge=1, description="Drop larger objects, in px; null keeps them")
-    ] = None,
-    min_contrast: Annotated[
-        float,
-        Field(ge=0, le=1, description="Local: least contrast to the rim, 1 being the median's"),
-    ] = 0.4,
-    diameter: Annotated[
-        float | None, Field(gt=0, description="Typical object in px; null estimates it each image")
-    ] = None,
-    min_distance: Annotated[
-        float | None,
-        Field(ge=0, description="Watershed: nearer centres are one object, px; null: diameter / 2"),
-    ] = None,
-    split_depth: Annotated[
-        float,
-        Field(ge=0, le=1, description="Watershed: a neck so much narrower than the parts is cut"),
-    ] = 0.15,
-    pixel_size_um: Annotated[
-        float | None, Field(gt=0, description="Side of a pixel in µm; null leaves µm columns empty")
-    ] = None,
+    detection_method: _Detection = "watershed",
+    threshold_method: _Threshold = "local",
+    threshold_factor: _Factor = 1.0,
+    sigma: _Sigma = 1.0,
+    min_area: _MinArea = 20,
+    max_area: _MaxArea = None,
+    min_contrast: _Contrast = 0.3,
+    diameter: _Diameter = None,
+    min_distance: _Distance = None,
+    pixel_size_um: _PixelSize = None,
 ) -> Any:
     """Find, count and measure bright cells or nuclei on a dark background.
 
     The default threshold adapts to the brightness and the size of the objects
-    in each image (see :func:`~openhcs_core.functions._foreground.adaptive_foreground`),
-    leaves out what hardly stands out from its surroundings, and cuts touching
-    objects at their necks by a watershed on the distance to the edge. Objects
-    at the image's border count. Where the background is uneven, run ``tophat``
-    before.
+    in each image (see :func:`~openhcs_core.functions._foreground.adaptive_foreground`);
+    scikit-image's watershed on the distance to the edge then cuts touching
+    objects at their necks (see
+    :func:`~openhcs_core.functions._splitting.split_touching`). Objects at the
+    image's border count. Where the background is uneven, run ``tophat`` before.
 
     Parameters
     ----------
@@ -103,11 +100,12 @@ def count_cells_single_channel(
     min_area, max_area : int
         In pixels, both included.
     min_contrast : float
-        ``local`` only; 0 keeps everything.
+        ``local`` only: objects whose edges are fainter than this part of the
+        median object's are dropped; 0 keeps everything.
     diameter : float, optional
         Typical diameter in pixels: the scale of edges, holes and seeds.
-    min_distance, split_depth : float
-        ``watershed`` only: more of either gives fewer cuts.
+    min_distance : int, optional
+        ``watershed`` only: more gives fewer cuts.
     pixel_size_um : float, optional
         For the columns in micrometres.
 
@@ -134,20 +132,13 @@ def count_cells_single_channel(
     if stack.shape[0] != 1:
         raise ValueError(f"{_NAME} takes one slice [1, Y, X] at a time, got shape {stack.shape}")
     smooth = _smoothed(stack[0], sigma)
-
-    def separated(found: Foreground) -> "NDArray[np.int32]":
-        labels = found.labels
-        if detection_method == "watershed":
-            typical = diameter or found.diameter
-            labels = split_touching(labels, typical, split_depth, min_distance)
-        return _of_size(labels, min_area, max_area)
-
     if threshold_method == "local":
-        signal = signal_of(smooth)
-        labels = separated(adaptive_foreground(signal, min_area, threshold_factor, diameter))
-        labels = drop_faint(labels, signal, min_contrast)
+        labels = adaptive_foreground(smooth, min_area, threshold_factor, min_contrast, diameter)
     else:
-        labels = separated(global_foreground(smooth, threshold_method, threshold_factor))
+        labels = global_foreground(smooth, threshold_method, threshold_factor)
+    if detection_method == "watershed":
+        labels = split_touching(labels, diameter, min_distance)
+    labels = components(with_area(labels, min_area, max_area))
     return image_stack, object_table(labels, stack[0], pixel_size_um), labels[None]
 
 
@@ -170,23 +161,3 @@ def _smoothed(plane: "NDArray[Any]", sigma: float) -> "NDArray[np.float32]":
 
     smooth: NDArray[np.float32] = gaussian_filter(plane.astype(np.float32), sigma)
     return smooth
-
-
-def _of_size(
-    labels: "NDArray[np.int32]", min_area: int, max_area: int | None
-) -> "NDArray[np.int32]":
-    """Drop objects by area and number the rest in the order of their first pixels."""
-    import numpy as np
-
-    areas = np.bincount(labels.ravel())
-    keep = areas >= min_area
-    if max_area is not None:
-        keep &= areas <= max_area
-    kept = keep_labels(labels, keep)
-    pixels = np.flatnonzero(kept)
-    owner = kept.ravel()[pixels]
-    first = np.zeros(int(kept.max()) + 1, np.int64)
-    first[owner[::-1]] = pixels[::-1]
-    number = np.zeros(first.size, np.int32)
-    number[1 + np.argsort(first[1:])] = np.arange(1, first.size)
-    return number[kept]

@@ -42,10 +42,10 @@ def table_text(columns: Table, fields: Sequence[str] | None = None) -> str:
         Columns of different lengths, a field that is no column, a column name
         twice, or a cell that is not a single value.
     """
-    table = _as_columns(columns)
+    table = _as_columns(columns) or dict.fromkeys(fields or (), ())
     names = list(table) if fields is None else list(fields)
     missing = [name for name in names if name not in table]
-    if missing and table:
+    if missing:
         raise StepFunctionError(
             f"table has no column {missing[0]!r}; it has {', '.join(table)}: "
             "correct the `fields` of its options or the function"
@@ -53,7 +53,7 @@ def table_text(columns: Table, fields: Sequence[str] | None = None) -> str:
     _row_count(table)
     if not names:
         return ""
-    cells = [[_cell(value, name) for value in table.get(name, ())] for name in names]
+    cells = [[_cell(value, name) for value in table[name]] for name in names]
     return "".join(_line(row) for row in [names, *zip(*cells, strict=True)])
 
 
@@ -137,17 +137,10 @@ def _line(row: Sequence[str]) -> str:
 
 
 def _cell(value: Any, column: str) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool | str):
-        return str(value)
-    if isinstance(value, Integral):
-        return str(int(value))
-    if isinstance(value, Real):
-        number = float(value)
-        return "" if math.isnan(number) else repr(number)
-    if isinstance(value, Sized):
+    if isinstance(value, Real) and not isinstance(value, Integral):
+        return "" if math.isnan(value) else repr(float(value))
+    if isinstance(value, Sized) and not isinstance(value, str):
         raise StepFunctionError(
             f"column {column!r} has a {type(value).__name__} in a cell; expected one value a row"
         )
-    return str(value)
+    return "" if value is None else str(value)

@@ -8,9 +8,10 @@ import typing
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-import openhcs_core.functions as functions
 from openhcs_core.constants import MemoryType
+from openhcs_core.functions.segment import count_cells_single_channel
 from openhcs_core.pipeline.function_contracts import ProcessingContract
+from openhcs_core.registry.openhcs_registry import OpenHCSRegistry
 
 CONTRACTS = {
     "count_cells_single_channel": ProcessingContract.PURE_2D,
@@ -19,7 +20,8 @@ CONTRACTS = {
     "stack_percentile_normalize": ProcessingContract.PURE_3D,
     "tophat": ProcessingContract.PURE_2D,
 }
-ALL = [getattr(functions, name) for name in functions.__all__]
+REGISTRY = OpenHCSRegistry()
+ALL = [REGISTRY.load_function(ref.split(":")[1]) for ref in REGISTRY.get_functions()]
 
 
 def _parameters(function):
@@ -42,7 +44,7 @@ def test_parameters_are_keywords_with_a_schema_and_a_valid_default(function):
 
 
 def test_limits_are_part_of_the_schema():
-    schemas = {p.name: a for p, a in _parameters(functions.count_cells_single_channel)}
+    schemas = {p.name: a for p, a in _parameters(count_cells_single_channel)}
     for name, value in (("min_area", 0), ("sigma", -1), ("detection_method", "magic")):
         with pytest.raises(ValidationError):
             schemas[name].validate_python(value)
@@ -50,7 +52,8 @@ def test_limits_are_part_of_the_schema():
 
 def test_importing_the_functions_loads_no_array_library():
     code = (
-        "import sys, openhcs_core.functions, openhcs_core.materialization.engine;"
+        "import sys, openhcs_core.materialization.engine;"
+        "from openhcs_core.functions import measure, preprocess, project, segment;"
         "print([m for m in ('numpy', 'scipy', 'skimage', 'pandas', 'roifile') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from skimage.morphology import disk, white_tophat
 
-from openhcs_core.functions import max_projection, stack_percentile_normalize, tophat
+from openhcs_core.functions.preprocess import stack_percentile_normalize, tophat
+from openhcs_core.functions.project import max_projection
 
 
 def _stack(dtype="uint16", shape=(3, 40, 50), seed=0):

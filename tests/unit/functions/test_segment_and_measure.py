@@ -8,7 +8,8 @@ import pytest
 from scipy import ndimage
 from skimage import filters, io, measure
 
-from openhcs_core.functions import count_cells_single_channel, measure_intensity
+from openhcs_core.functions.measure import measure_intensity
+from openhcs_core.functions.segment import count_cells_single_channel
 
 DATA = Path(__file__).parents[2] / "data" / "nuclei"
 COLUMNS = [
