@@ -15,6 +15,7 @@ import zarr
 from skimage.measure import regionprops
 
 DEMO_PLATE = Path(__file__).parents[2] / "data/demo/9987_Plate_3434"
+INVENTORY = Path(__file__).parents[1] / "data/imagexpress/9987_Plate_3434_inventory.csv"
 WELLS = ("B02", "B03")
 UPSTREAM_NOISE = [
     "ignore::DeprecationWarning",
@@ -141,6 +142,21 @@ def test_object_table_equals_scikit_image_on_the_kept_labels(finished_demo):
                 ]
                 for column, value in numbers:
                     assert float(row[column]) == pytest.approx(value, rel=1e-9), column
+
+
+def test_intensities_are_the_cameras_own(finished_demo):
+    """Sums against the published inventory of the plate, which was measured from each file."""
+    project, _ = finished_demo
+    published = {
+        (row["well"], row["site"], row["wave"]): int(row["pixel_sum"])
+        for row in _rows(INVENTORY)
+        if row["wave"] in ("2", "3")
+    }
+    measured = {
+        (row["well"], row["site"], row["channel"]): float(row["integrated_intensity"])
+        for row in _rows(project.results / "tables/count/intensities.csv")
+    }
+    assert measured == published
 
 
 def test_one_roi_an_object(finished_demo):
