@@ -7,9 +7,11 @@ the manifest is written last.
 
 import logging
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from openhcs_core.errors import InputDataError
@@ -94,11 +96,11 @@ def _image_sink(job: Job, plan: StepPlan, well: str) -> Iterator[ImageCache]:
     if plan.store is None:
         yield job.cache
         return
-    job.cache.root.mkdir(parents=True, exist_ok=True)
-    # one name a well: what a killed job left is removed by the job that repeats it
-    folder = job.cache.root / "kept" / job.plate_dir.name / job.step / well
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    root, name = job.plate_dir / ".kept", f"{job.step}-{well}-"
+    for stale in root.glob(f"{name}*"):  # of a job that was killed
+        shutil.rmtree(stale, ignore_errors=True)
+    root.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=name, dir=root))
     try:
         yield ImageCache(folder)
     finally:

@@ -127,6 +127,15 @@ def test_a_job_whose_input_was_replaced_meanwhile_writes_nothing(finished):
     assert after == before
 
 
+def test_what_a_killed_job_left_is_swept_by_the_job_that_repeats_it(finished):
+    left = finished.results / ".kept/count-B02-killed/objects"
+    left.mkdir(parents=True)
+    (left / "x.npy").write_bytes(b"x")
+    finished.edit("config/pipeline.yaml", "min_area: 20", "min_area: 60")
+    assert _jobs(finished) == sorted(COUNT + TABLES)
+    assert list((finished.results / ".kept").iterdir()) == []
+
+
 def test_two_runs_and_two_places_give_the_same_bytes(finished, project):
     assert _jobs(project, "--cores", "1")
     assert _bytes(project) == _bytes(finished)
