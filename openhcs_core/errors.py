@@ -113,10 +113,11 @@ class ErrorGroup(ExceptionGroup[OpenHCSError]):
         return self.exceptions[0].exit_code  # type: ignore[union-attr]  # members are leaves
 
 
-def raise_all(message: str, errors: Sequence[OpenHCSError]) -> None:
-    """Raise `errors` as one :class:`ErrorGroup`; do nothing when there are none."""
+def raise_all(where: str, errors: Sequence[OpenHCSError]) -> None:
+    """Raise `errors` as one :class:`ErrorGroup` that counts them; do nothing without any."""
     if errors:
-        raise ErrorGroup(message, errors)
+        plural = "s" if len(errors) > 1 else ""
+        raise ErrorGroup(f"{where}: {len(errors)} problem{plural}", errors)
 
 
 def render_error(error: OpenHCSError | ErrorGroup) -> str:

@@ -9,7 +9,6 @@ from openhcs_core.compiler.request import CompileRequest
 from openhcs_core.compiler.tables import plan_tables
 from openhcs_core.compiler.zarr_stores import (
     declare_zarr_stores,
-    kept_steps,
     plan_store_metadata,
 )
 from openhcs_core.plan import PlatePlan, StepPlan
@@ -56,6 +55,6 @@ def _compile_steps(
     request: CompileRequest, overrides: tuple[PatternOverride, ...] = ()
 ) -> tuple[StepPlan, ...]:
     plans = initialize_step_plans(request, overrides)
-    plans = declare_zarr_stores(plans, request, kept_steps(plans, request))
+    plans = declare_zarr_stores(plans, request)
     plans = plan_materialization_flags(plans)
     return validate_memory_contracts(plans, request)

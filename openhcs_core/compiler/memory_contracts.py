@@ -32,7 +32,7 @@ def validate_memory_contracts(
         checked.append(
             plan.model_copy(update={"input_memory_type": first, "output_memory_type": last})
         )
-    raise_all(f"{request.document.path}: memory types", errors.errors)
+    raise_all(request.document.path, errors.errors)
     return tuple(checked)
 
 

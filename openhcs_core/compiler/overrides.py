@@ -63,7 +63,7 @@ def overrides_by_wells(request: CompileRequest) -> list[WellOverrides]:
                 PatternOverride(step, parameters, (*at, "set", step))
                 for step, parameters in override.set.items()
             )
-    raise_all(f"{request.document.path}: overrides", errors.errors)
+    raise_all(request.document.path, errors.errors)
     return _group(of_well, request.wells)
 
 

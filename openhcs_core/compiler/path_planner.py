@@ -54,7 +54,7 @@ def initialize_step_plans(
         if plan is not None:
             plans.append(plan)
             source = _Source(step.name, values_after(plan, source.values))
-    _raise_all(request, errors)
+    raise_all(request.document.path, errors.errors)
     return tuple(plans)
 
 
@@ -141,12 +141,3 @@ def _check_outputs(plan: StepPlan, at: KeyPath, errors: ErrorList) -> None:
             "split the chain into two steps",
             at,
         )
-
-
-def _raise_all(request: CompileRequest, errors: ErrorList) -> None:
-    count = len(errors.errors)
-    raise_all(
-        f"{request.document.path} for plate {request.plate!r}: "
-        f"{count} problem{'s' if count != 1 else ''}",
-        errors.errors,
-    )

@@ -12,12 +12,10 @@ def find_warnings(plan: PlatePlan, request: CompileRequest) -> tuple[str, ...]:
     An OME-Zarr image has one z axis for all channels: where a channel has fewer planes the
     others are empty, and viewers show them black.
     """
-    by_channel = {
-        channel.id: _values_of_channel(request, channel.id) for channel in request.index.channels
-    }
     names = {channel.id: channel.name for channel in request.index.channels}
     warnings = []
-    for channel, values in by_channel.items():
+    for channel in names:
+        values = component_values(request.index, request.wells, channel)
         at: dict[str | None, ComponentValues] = {None: values}
         for step in plan.steps:
             at[step.step_name] = values_after(step, at[step.source], channel)
@@ -31,7 +29,3 @@ def find_warnings(plan: PlatePlan, request: CompileRequest) -> tuple[str, ...]:
                     f"has no z {', '.join(empty)}; viewers show these planes black"
                 )
     return tuple(warnings)
-
-
-def _values_of_channel(request: CompileRequest, channel: str) -> ComponentValues:
-    return component_values(request.index, request.wells, channel)

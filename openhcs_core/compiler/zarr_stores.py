@@ -1,7 +1,5 @@
 """Pass 2: which steps' images are kept, and how their OME-Zarr plates are laid out."""
 
-from collections.abc import Collection
-
 from openhcs_core.compiler.components import ComponentValues, component_values, values_after
 from openhcs_core.compiler.request import CompileRequest
 from openhcs_core.constants import Component
@@ -9,15 +7,14 @@ from openhcs_core.plan import StepPlan, StoreMetadataPlan, StorePlan
 
 
 def declare_zarr_stores(
-    plans: tuple[StepPlan, ...], request: CompileRequest, kept: Collection[str]
+    plans: tuple[StepPlan, ...], request: CompileRequest
 ) -> tuple[StepPlan, ...]:
     """Return plans in which the kept steps have a store; nothing is created.
 
-    Parameters
-    ----------
-    kept : collection of str
-        Names of the steps to keep, from :func:`kept_steps`.
+    Kept are the steps that say so, and those that nothing reads.
     """
+    kept = {step.name for step in request.pipeline.steps if step.keep}
+    kept |= {plan.step_name for plan in plans} - {plan.source for plan in plans}
     values: dict[str | None, ComponentValues] = {
         None: component_values(request.index, request.wells)
     }
@@ -39,15 +36,6 @@ def _declare(request: CompileRequest, values: ComponentValues) -> StorePlan:
         sites=index.sites,
         z_indices=tuple(int(z_index) for z_index in values[Component.Z_INDEX]),
         timepoints=tuple(int(timepoint) for timepoint in values[Component.TIMEPOINT]),
-    )
-
-
-def kept_steps(plans: tuple[StepPlan, ...], request: CompileRequest) -> tuple[str, ...]:
-    """Return the steps whose images are kept: those that say so, and those nothing reads."""
-    read = {plan.source for plan in plans}
-    wanted = {step.name for step in request.pipeline.steps if step.keep}
-    return tuple(
-        plan.step_name for plan in plans if plan.step_name in wanted or plan.step_name not in read
     )
 
 

@@ -133,8 +133,7 @@ def validate(model: type[M], document: LocatedDocument) -> M:
             item for item in error.errors() if not (item["type"] == "too_short" and item["input"])
         ]
         problems = [_problem(item, document, model) for item in found]
-        count = len(problems)
-        raise_all(f"{document.path}: {count} problem{'s' if count != 1 else ''}", problems)
+        raise_all(document.path, problems)
         raise
 
 

@@ -1,6 +1,5 @@
 """Plans to files: the plan files that jobs read, and the index that rules look things up in."""
 
-import json
 from typing import Any
 
 from openhcs_core.plan import (
@@ -12,6 +11,7 @@ from openhcs_core.plan import (
     output_files,
     plan_digest,
     plan_path,
+    readable_json,
     store_path,
     store_plan_path,
     table_path,
@@ -27,7 +27,9 @@ def emit_plan_files(plate: PlatePlan) -> dict[str, str]:
     for step, wells in plate.well_steps.items():
         files |= {plan_path(step, well): encode_plan(plan) for well, plan in wells.items()}
     files |= {store_plan_path(store.step_name): encode_plan(store) for store in plate.stores}
-    files |= {table_plan_path(table): encode_plan(table) for table in plate.tables}
+    files |= {
+        table_plan_path(table.step_name, table.file): encode_plan(table) for table in plate.tables
+    }
     return files
 
 
@@ -40,14 +42,14 @@ def emit_plan_index(compiled: CompiledPipeline) -> str:
         for path in plate_targets(plate)
     ]
     index = {"results": compiled.results, "plates": plates, "targets": targets}
-    return json.dumps(index, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    return readable_json(index)
 
 
 def plate_targets(plate: PlatePlan) -> list[str]:
     """Return every manifest and final output of a plate, relative to its results."""
     targets = [path for plan in plate.steps for path in _step_targets(plan, plate.wells)]
     targets += [f"{store_path(store.step_name)}/zarr.json" for store in plate.stores]
-    return targets + [table_path(table) for table in plate.tables]
+    return targets + [table_path(table.step_name, table.file) for table in plate.tables]
 
 
 def _step_targets(plan: StepPlan, wells: tuple[str, ...]) -> list[str]:
@@ -75,11 +77,10 @@ def _index_plate(plate: PlatePlan) -> dict[str, Any]:
         },
         "store_digests": {store.step_name: plan_digest(store) for store in plate.stores},
         "table_digests": {
-            f"{table.step_name}/{table.output}{table.suffix}": plan_digest(table)
-            for table in plate.tables
+            f"{table.step_name}/{table.file}": plan_digest(table) for table in plate.tables
         },
         "tables": {
-            f"{table.step_name}/{table.output}{table.suffix}": well_table_paths(table, "{well}")
+            f"{table.step_name}/{table.file}": well_table_paths(table, "{well}")
             for table in plate.tables
         },
         "resources": {step: resources.model_dump() for step, resources in plate.resources.items()},

@@ -177,21 +177,21 @@ def _emit_store(results: str, step: str, plates: list[str], name: str) -> str:
 
 def _emit_table(results: str, table: TablePlan, plates: list[str], name: str) -> str:
     here = _Paths(results)
-    file = f"{table.output}{table.suffix}"
-    tables = f"{table.step_name}/{file}"
+    step, file = table.step_name, table.file
+    tables = f"{step}/{file}"
     inputs = {
-        "plan": here.text(table_plan_path(table)),
+        "plan": here.text(table_plan_path(step, file)),
         "tables": _lookup("openhcs_well_tables", tables),
     }
     sections = [
         _section("input", inputs),
-        _section("output", {"table": here.text(table_path(table))}),
-        _section("log", {"": here.text(log_path(table.step_name, file))}),
+        _section("output", {"table": here.text(table_path(step, file))}),
+        _section("log", {"": here.text(log_path(step, file))}),
         _section("wildcard_constraints", {"plate": _any_of(plates)}),
         "    localrule: True",
         _section("params", {"digest": _lookup("openhcs_table_digest", tables)}),
     ]
-    return _rule(results, name, table.step_name, f"--table {_shell_literal(file)}", sections)
+    return _rule(results, name, step, f"--table {_shell_literal(file)}", sections)
 
 
 def _rule(results: str, name: str, step: str, target: str, sections: list[str]) -> str:

@@ -6,6 +6,7 @@ from openhcs_core.plan.codec import (
     digest_text,
     encode_plan,
     plan_digest,
+    readable_json,
 )
 from openhcs_core.plan.layout import (
     LOCATION,
@@ -61,6 +62,7 @@ __all__ = [
     "output_files",
     "plan_digest",
     "plan_path",
+    "readable_json",
     "store_path",
     "store_plan_path",
     "table_path",

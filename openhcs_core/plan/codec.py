@@ -26,12 +26,14 @@ def digest_bytes(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=DIGEST_BYTES).hexdigest()
 
 
+def readable_json(value: Any) -> str:
+    """Return JSON for files that people open: sorted and indented, the same for equal values."""
+    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
 def encode_plan(plan: FrozenModel) -> str:
-    """Return the text of a plan file: indented for people, the same for equal plans."""
-    return (
-        json.dumps(plan.model_dump(mode="json"), sort_keys=True, indent=1, ensure_ascii=False)
-        + "\n"
-    )
+    """Return the text of a plan file, the same for equal plans."""
+    return readable_json(plan.model_dump(mode="json"))
 
 
 def plan_digest(plan: FrozenModel) -> str:

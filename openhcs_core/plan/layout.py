@@ -79,14 +79,14 @@ def store_plan_path(step: str) -> str:
     return f"plan/{step}/store.json"
 
 
-def table_plan_path(table: TablePlan) -> str:
-    """Return the path of a plate table's plan."""
-    return f"plan/{table.step_name}/{table.output}{table.suffix}.json"
+def table_plan_path(step: str, file: str) -> str:
+    """Return the path of the plan of a plate table, e.g. of ``cell_counts.csv``."""
+    return f"plan/{step}/{file}.json"
 
 
-def table_path(table: TablePlan) -> str:
+def table_path(step: str, file: str) -> str:
     """Return the path of a plate table."""
-    return f"tables/{table.step_name}/{table.output}{table.suffix}"
+    return f"tables/{step}/{file}"
 
 
 def well_table_paths(table: TablePlan, well: str) -> list[str]:

@@ -183,6 +183,11 @@ class TablePlan(FrozenModel):
     wells: tuple[str, ...]
     plate_map: str | None = None
 
+    @property
+    def file(self) -> str:
+        """The table's file name, e.g. ``cell_counts.csv``."""
+        return f"{self.output}{self.suffix}"
+
 
 class StoreMetadataPlan(FrozenModel):
     """The plate metadata of one kept step: its wells and how many fields a well may have."""

@@ -70,10 +70,6 @@ class ImageCache:
         plane: NDArray[Any] = planes[number]
         return plane if plane_digest(plane) == stack.planes[number].digest else None
 
-    def holds(self, stack: StackRecord) -> bool:
-        """Return whether a stack's file is there (its content is checked when it is read)."""
-        return self.path(stack.object).exists()
-
     def discard(self, stack: StackRecord) -> None:
         """Remove a stack, e.g. a damaged one that is to be computed again."""
         self.path(stack.object).unlink(missing_ok=True)

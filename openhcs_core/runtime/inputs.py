@@ -13,7 +13,7 @@ from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.digests import plane_digest
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.manifest import StackRecord, read_manifest
-from openhcs_core.storage import FileManager, create_storage_registry, get_backend_instance
+from openhcs_core.storage import FileManager, get_backend_instance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,7 +120,7 @@ class StepInput(WellInput):
         self._planes = read_manifest(self._record).find_planes()
         self._store = job.plate_dir / store_path(source)
         self._is_kept = read_backend is Backend.ZARR
-        self._files = FileManager(create_storage_registry())
+        self._files = FileManager({Backend.ZARR: get_backend_instance(Backend.ZARR)})
 
     @property
     def keys(self) -> Sequence[PlaneKey]:

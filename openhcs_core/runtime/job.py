@@ -1,6 +1,5 @@
 """What a job is told, and where it finds the rest."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -101,8 +100,3 @@ class Job:
                 f"found {found}); nothing was written, run snakemake again"
             )
         return plan
-
-
-def encode_location(location: Location) -> str:
-    """Return the text of a location file."""
-    return json.dumps(location.model_dump(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -31,11 +31,11 @@ def gather_table(job: Job, file: str) -> None:
     -----
     Cells are handled as text, so that no number changes its digits on the way.
     """
-    path = job.plate_dir / "plan" / job.step / f"{file}.json"
+    path = job.plate_dir / table_plan_path(job.step, file)
     plan = job.read_plan(path, TablePlan)
     text = _join_tables(job, plan)
-    job.read_plan(job.plate_dir / table_plan_path(plan), TablePlan)
-    with replace_file(job.plate_dir / table_path(plan)) as stream:
+    job.read_plan(path, TablePlan)
+    with replace_file(job.plate_dir / table_path(job.step, file)) as stream:
         stream.write(text.encode())
 
 

@@ -1,6 +1,5 @@
 """Config and plates in, plans and files out: the reading and writing around the compiler."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +37,10 @@ from openhcs_core.plan import (
     PlatePlan,
     StepPlan,
     index_path,
+    readable_json,
 )
 from openhcs_core.registry import RegistryService
-from openhcs_core.runtime import Location, encode_location
+from openhcs_core.runtime import Location
 from openhcs_core.session.plate_map import read_plate_map
 
 _SHOWN_MISSING = 12
@@ -130,8 +130,7 @@ def _read_pipelines(config: WorkflowConfig) -> dict[str, _Pipeline]:
 def _raise_distinct(config_path: str, errors: Sequence[OpenHCSError]) -> None:
     """Raise errors; a mistake of a pipeline that several plates share is one mistake."""
     distinct = list({render_error(error): error for error in errors}.values())
-    count = len(distinct)
-    raise_all(f"{config_path}: {count} problem{'s' if count != 1 else ''}", distinct)
+    raise_all(config_path, distinct)
 
 
 def _compile_plate(
@@ -209,9 +208,12 @@ def _plate_files(
         plate_map=settings.plate_map and str(Path(settings.plate_map).resolve()),
     )
     return {
-        **{index_path(well): _json(well_index(index, well, raw=settings.raw)) for well in wells},
+        **{
+            index_path(well): readable_json(well_index(index, well, raw=settings.raw))
+            for well in wells
+        },
         WORKSPACE_METADATA: dump(build_workspace_metadata(index)),
-        LOCATION: encode_location(location),
+        LOCATION: readable_json(location.model_dump()),
     }
 
 
@@ -224,7 +226,3 @@ def _collect_files(compiled: CompiledPipeline, plates: Sequence[_CompiledPlate])
     files[f"{compiled.results}/.plan/plan.json"] = emit_plan_index(compiled)
     files[f"{compiled.results}/.plan/rules.smk"] = emit_rules(compiled)
     return files
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from openhcs_core.errors import RunLockedError
 from openhcs_core.materialization import ROIOptions
-from openhcs_core.plan import StepPlan, output_files
+from openhcs_core.plan import StepPlan, output_files, store_path, table_path
 from openhcs_core.runtime import RunLock
 from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.orphaned_manifests import remove_orphaned_manifests
@@ -55,13 +55,12 @@ class RunSession:
         return self._compilation
 
     def _write(self, compilation: Compilation, lock: RunLock) -> Compilation:
-        changed = changed_files(compilation.files)
-        results = compilation.compiled.results
-        if lock.take(_COMPILE_WAIT_S if changed else 0.0):
-            write_files(compilation.files)
+        files, results = compilation.files, compilation.compiled.results
+        if lock.take() or (changed_files(files) and lock.take(_COMPILE_WAIT_S)):
+            write_files(files)
             remove_orphaned_manifests(compilation.compiled)
             return compilation
-        if changed:
+        if changed := changed_files(files):
             raise RunLockedError(
                 f"another run ({lock.owner()}) works on {results} and this config "
                 f"would change {len(changed)} of its files (first: {changed[0]}); "
@@ -109,10 +108,10 @@ def describe_results(compilation: Compilation) -> str:
         folder = f"{compilation.compiled.results}/{plate.name}"
         lines.append(f"Results of plate {plate.name!r} ({len(plate.wells)} wells) in {folder}/")
         lines += [
-            f"  table   {folder}/tables/{table.step_name}/{table.output}{table.suffix}"
+            f"  table   {folder}/{table_path(table.step_name, table.file)}"
             for table in plate.tables
         ]
-        lines += [f"  images  {folder}/{store.step_name}.ome.zarr" for store in plate.stores]
+        lines += [f"  images  {folder}/{store_path(store.step_name)}" for store in plate.stores]
         rois = sorted({plan.step_name for plan in plate.steps if _has_rois(plan)})
         lines += [f"  ROIs    {folder}/rois/{step}/ (open in ImageJ or Fiji)" for step in rois]
     return "\n".join(lines)
