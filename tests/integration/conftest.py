@@ -75,13 +75,19 @@ class Project:
         return Run(run.returncode, run.stdout + run.stderr)
 
 
-def make_project(folder):
-    """Copy plate, config and pipeline of the demo into a folder."""
+def make_project(folder, plate=DEMO_PLATE):
+    """Copy a plate, and config and pipeline of the demo, into a folder."""
     project = Project(folder)
-    shutil.copytree(DEMO_PLATE, project.plate)
+    shutil.copytree(plate, project.plate)
     project.write("config/config.yaml", "plates:\n  demo: {path: plate}\n")
     project.write("config/pipeline.yaml", (ROOT / "config/pipeline.yaml").read_text())
     return project
+
+
+@pytest.fixture(scope="session")
+def new_project():
+    """What makes a project in a folder, for tests with another plate."""
+    return make_project
 
 
 @pytest.fixture
