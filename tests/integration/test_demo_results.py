@@ -12,11 +12,15 @@ import pytest
 import roifile
 import tifffile
 import zarr
+from scipy.ndimage import binary_fill_holes
+from skimage.draw import polygon
+from skimage.filters import gaussian
 from skimage.measure import regionprops
 
 DEMO_PLATE = Path(__file__).parents[2] / "data/demo/9987_Plate_3434"
 INVENTORY = Path(__file__).parents[1] / "data/imagexpress/9987_Plate_3434_inventory.csv"
 WELLS = ("B02", "B03")
+PIXEL_UM = 1.3672
 UPSTREAM_NOISE = [
     "ignore::DeprecationWarning",
     "ignore::FutureWarning",
@@ -110,43 +114,133 @@ def test_a_plate_on_a_read_only_mount(project):
 def test_plate_table_is_the_wells_tables_in_order(finished_demo):
     project, _ = finished_demo
     tables = project.results / "tables/count"
-    expected = [row for well in WELLS for row in _rows(tables / f"{well}.1.cell_counts.csv")]
-    assert _rows(tables / "cell_counts.csv") == expected
-    assert {row["well"] for row in expected} <= set(WELLS)
-    assert len(expected) > 20
+    parts = {
+        "cell_counts.csv": [f"{well}.1.cell_counts.csv" for well in WELLS],
+        "intensities.csv": [f"{well}.{wave}.intensities.csv" for well in WELLS for wave in (2, 3)],
+    }
+    for plate_table, well_tables in parts.items():
+        expected = [row for name in well_tables for row in _rows(tables / name)]
+        assert _rows(tables / plate_table) == expected
+        assert {row["well"] for row in expected} == set(WELLS)
+    every = {name for plate_table in parts for name in (plate_table, *parts[plate_table])}
+    assert {path.name for path in (project.results / "tables").rglob("*.csv")} == every
+
+
+def _assert_equal_columns(path, expected):
+    """Each column of a table, and no other, has the values computed here."""
+    with path.open() as stream:
+        reader = csv.DictReader(stream)
+        rows = list(reader)
+    assert sorted(reader.fieldnames) == sorted(expected[0])
+    assert len(rows) == len(expected)
+    for column, value in expected[0].items():
+        found = [row[column] for row in rows]
+        wanted = [row[column] for row in expected]
+        if isinstance(value, str):
+            assert found == wanted, column
+        else:
+            np.testing.assert_allclose(
+                np.array(found, float), wanted, rtol=1e-12, atol=0, err_msg=column
+            )
+
+
+def _plane(well, site, channel):
+    """Return the columns that say where a row is from."""
+    return {"well": well, "site": site, "channel": channel, "z_index": 1, "timepoint": 1}
+
+
+def _raw(well, site, wave, z=1):
+    name = f"TimePoint_1/ZStep_{z}/9987_{well}_s{site}_w{wave}.TIF"
+    return tifffile.imread(DEMO_PLATE / name).astype(np.float64)
+
+
+def _kept(project, well, site):
+    """Return kept DAPI and labels of a field."""
+    field = _field(project, well, str(site - 1))
+    labels = zarr.open_array(field / "labels/masks_w1/0", mode="r")[...]
+    return zarr.open_array(field / "0", mode="r")[0, 0, 0], np.squeeze(labels)
+
+
+def _object_rows(image, labels):
+    """Measure objects: positions by scikit-image, the rest pixel by pixel."""
+    for region in regionprops(labels):
+        values = image[labels == region.label].astype(np.float64)
+        y, x = region.centroid
+        yield {
+            "label": region.label,
+            "centroid_y_px": y,
+            "centroid_x_px": x,
+            "centroid_y_um": y * PIXEL_UM,
+            "centroid_x_um": x * PIXEL_UM,
+            "area_px": values.size,
+            "area_um2": values.size * PIXEL_UM**2,
+            "mean_intensity": values.sum() / values.size,
+            "std_intensity": np.sqrt(np.mean((values - values.mean()) ** 2)),
+            "min_intensity": values.min(),
+            "max_intensity": values.max(),
+            "integrated_intensity": values.sum(),
+        }
+
+
+def _intensity_row(image):
+    """Describe a whole image, percentiles by hand on its sorted pixels."""
+    ordered = np.sort(image, axis=None)
+    p01, median, p99 = np.interp(
+        [0.01 * (ordered.size - 1), 0.5 * (ordered.size - 1), 0.99 * (ordered.size - 1)],
+        np.arange(ordered.size),
+        ordered,
+    )
+    mean = ordered.sum() / ordered.size
+    return {
+        "mean_intensity": mean,
+        "median_intensity": median,
+        "std_intensity": np.sqrt(np.mean((ordered - mean) ** 2)),
+        "min_intensity": ordered[0],
+        "max_intensity": ordered[-1],
+        "p01_intensity": p01,
+        "p99_intensity": p99,
+        "integrated_intensity": ordered.sum(),
+    }
+
+
+def test_kept_dapi_equals_a_plain_script_on_the_plates_files(finished_demo):
+    """What objects are measured on: both sites rescaled together, smoothed, z planes joined."""
+    project, _ = finished_demo
+    for well in WELLS:
+        planes = []
+        for z in (1, 2):
+            raw = np.stack([_raw(well, site, 1, z) for site in (1, 2)])
+            low, high = np.percentile(raw, [1.0, 99.9])
+            scaled = np.rint(np.clip((raw - low) / (high - low), 0, 1) * 65535)
+            smooth = [gaussian(plane, sigma=1, preserve_range=True) for plane in scaled]
+            planes.append(np.rint(smooth))
+        for site, expected in zip((1, 2), np.max(planes, axis=0), strict=True):
+            np.testing.assert_array_equal(_kept(project, well, site)[0], expected)
 
 
 def test_object_table_equals_scikit_image_on_the_kept_labels(finished_demo):
     project, _ = finished_demo
-    for well in WELLS:
-        rows = _rows(project.results / f"tables/count/{well}.1.cell_counts.csv")
-        for site in (1, 2):
-            field = _field(project, well, str(site - 1))
-            image = zarr.open_array(field / "0", mode="r")[0, 0, 0]
-            labels = np.squeeze(zarr.open_array(field / "labels/masks_w1/0", mode="r")[...])
-            mine = [row for row in rows if row["site"] == str(site)]
-            found = regionprops(labels, intensity_image=image)
-            assert len(mine) == len(found)
-            for row, region in zip(mine, found, strict=True):
-                y, x = region.centroid
-                assert (row["channel"], int(row["label"])) == ("1", region.label)
-                assert int(row["area_px"]) == region.area
-                numbers = [
-                    ("centroid_y_px", y),
-                    ("centroid_x_px", x),
-                    ("centroid_y_um", y * 1.3672),
-                    ("centroid_x_um", x * 1.3672),
-                    ("area_um2", region.area * 1.3672**2),
-                    ("mean_intensity", region.intensity_mean),
-                    ("max_intensity", region.intensity_max),
-                ]
-                for column, value in numbers:
-                    assert float(row[column]) == pytest.approx(value, rel=1e-9), column
+    expected = [
+        _plane(well, site, 1) | row
+        for well in WELLS
+        for site in (1, 2)
+        for row in _object_rows(*_kept(project, well, site))
+    ]
+    assert len(expected) > 100
+    _assert_equal_columns(project.results / "tables/count/cell_counts.csv", expected)
 
 
 def test_intensities_are_the_cameras_own(finished_demo):
-    """Sums against the published inventory of the plate, which was measured from each file."""
+    """Numbers from the plate's files, and sums of the inventory that was published with them."""
     project, _ = finished_demo
+    path = project.results / "tables/count/intensities.csv"
+    expected = [
+        _plane(well, site, wave) | _intensity_row(_raw(well, site, wave))
+        for well in WELLS
+        for wave in (2, 3)
+        for site in (1, 2)
+    ]
+    _assert_equal_columns(path, expected)
     published = {
         (row["well"], row["site"], row["wave"]): int(row["pixel_sum"])
         for row in _rows(INVENTORY)
@@ -154,22 +248,36 @@ def test_intensities_are_the_cameras_own(finished_demo):
     }
     measured = {
         (row["well"], row["site"], row["channel"]): float(row["integrated_intensity"])
-        for row in _rows(project.results / "tables/count/intensities.csv")
+        for row in _rows(path)
     }
     assert measured == published
 
 
-def test_one_roi_an_object(finished_demo):
+def _filled(roi, shape):
+    """Return the pixels whose centres lie inside an outline along pixel corners."""
+    x, y = roi.coordinates().T - 0.5
+    mask = np.zeros(shape, bool)
+    mask[polygon(y, x, shape)] = True
+    return mask
+
+
+def test_rows_labels_and_outlines_are_the_same_objects(finished_demo):
     project, _ = finished_demo
     for well in WELLS:
         rois = roifile.roiread(project.results / f"rois/count/{well}.1.masks.roi.zip")
         rows = _rows(project.results / f"tables/count/{well}.1.cell_counts.csv")
-        assert len(rois) == len(rows)
+        labels = {str(site): _kept(project, well, site)[1] for site in (1, 2)}
+        present = [
+            (site, n) for site, image in labels.items() for n in range(1, int(image.max()) + 1)
+        ]
+        assert [(row["site"], int(row["label"])) for row in rows] == present
         for row, roi in zip(rows, rois, strict=True):
             assert roi.name == f"s00{row['site']}_w1_z001_t001-{int(row['label']):04d}"
-            x, y = roi.coordinates().mean(axis=0)
-            assert abs(x - float(row["centroid_x_px"])) < 8
-            assert abs(y - float(row["centroid_y_px"])) < 8
+            mask = labels[row["site"]] == int(row["label"])
+            assert np.count_nonzero(mask) == int(row["area_px"])
+            # An outline has no holes; pixels that share a corner only are not neighbours.
+            whole = binary_fill_holes(mask, np.ones((3, 3)))
+            np.testing.assert_array_equal(_filled(roi, mask.shape), whole, err_msg=roi.name)
 
 
 def test_manifests_say_what_was_read_and_made(finished_demo):
