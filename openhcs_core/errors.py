@@ -4,7 +4,8 @@ A message says what was given, what was expected and how to mend it. Notes
 (``add_note``) carry where: file, line and key path.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 EXIT_DONE = 0
 EXIT_DEFECT = 1
@@ -12,6 +13,8 @@ EXIT_CONFIG = 2
 EXIT_DATA = 3
 EXIT_FUNCTION = 4
 EXIT_MEMORY = 5
+EXIT_STOPPED = 130
+"""A person stopped it (SIGINT): what shells use."""
 
 
 class OpenHCSError(Exception):
@@ -100,7 +103,7 @@ def located(error: OpenHCSError, where: str) -> OpenHCSError:
 class ErrorGroup(ExceptionGroup[OpenHCSError]):
     """Every problem of one config, found in one go.
 
-    Its exit code is the one of its first member.
+    Its exit code is the lowest of its members': a wrong config comes before bad data.
     """
 
     def derive(self, excs: Sequence[OpenHCSError]) -> "ErrorGroup":  # type: ignore[override]  # same members
@@ -109,21 +112,51 @@ class ErrorGroup(ExceptionGroup[OpenHCSError]):
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the first member."""
-        return self.exceptions[0].exit_code  # type: ignore[union-attr]  # members are leaves
+        """The lowest exit code of a member."""
+        return min(member.exit_code for member in self.members)
+
+    @property
+    def members(self) -> list[OpenHCSError]:
+        """The errors, in the order found."""
+        return [error for error in self.exceptions if isinstance(error, OpenHCSError)]
+
+
+def group_errors(where: str, errors: Sequence[OpenHCSError]) -> ErrorGroup:
+    """Return one :class:`ErrorGroup` that counts `errors`; those that read the same are one."""
+    distinct = list({render_error(error): error for error in errors}.values())
+    plural = "s" if len(distinct) > 1 else ""
+    return ErrorGroup(f"{where}: {len(distinct)} problem{plural}", distinct)
 
 
 def raise_all(where: str, errors: Sequence[OpenHCSError]) -> None:
-    """Raise `errors` as one :class:`ErrorGroup` that counts them; do nothing without any."""
+    """Raise `errors` as one :class:`ErrorGroup`; do nothing without any."""
     if errors:
-        plural = "s" if len(errors) > 1 else ""
-        raise ErrorGroup(f"{where}: {len(errors)} problem{plural}", errors)
+        raise group_errors(where, errors)
+
+
+@contextmanager
+def collecting(errors: list[OpenHCSError], where: str | None = None) -> Iterator[None]:
+    """Append the errors that the block raises to `errors`, and go on after it.
+
+    Parameters
+    ----------
+    errors : list of OpenHCSError
+        Gets each member of a group.
+    where : str, optional
+        Place of an error that has none.
+    """
+    try:
+        yield
+    except ErrorGroup as group:
+        errors += group.members
+    except OpenHCSError as error:
+        errors.append(error if where is None else located(error, where))
 
 
 def render_error(error: OpenHCSError | ErrorGroup) -> str:
     """Return an error, or every error of a group, as text for people: place, then message."""
     if isinstance(error, ErrorGroup):
-        parts = [render_error(member) for member in error.exceptions]  # type: ignore[arg-type]
+        parts = [render_error(member) for member in error.members]
         return "\n".join([f"error: {error.message}", *(f"  {part}" for part in parts)])
     places = ", ".join(getattr(error, "__notes__", ()))
     return f"{places}: {error}" if places else f"error: {error}"

@@ -4,7 +4,7 @@ from openhcs_core.compiler.compiler import compile_plate
 from openhcs_core.compiler.gpu_resources import assign_gpu_resources
 from openhcs_core.compiler.materialization_flags import plan_materialization_flags
 from openhcs_core.compiler.memory_contracts import validate_memory_contracts
-from openhcs_core.compiler.path_planner import initialize_step_plans
+from openhcs_core.compiler.path_planner import find_mistakes, initialize_step_plans
 from openhcs_core.compiler.request import CompileRequest
 from openhcs_core.compiler.warnings import find_warnings
 from openhcs_core.compiler.zarr_stores import declare_zarr_stores
@@ -14,6 +14,7 @@ __all__ = [
     "assign_gpu_resources",
     "compile_plate",
     "declare_zarr_stores",
+    "find_mistakes",
     "find_warnings",
     "initialize_step_plans",
     "plan_materialization_flags",

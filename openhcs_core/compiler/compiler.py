@@ -3,7 +3,7 @@
 from openhcs_core.compiler.gpu_resources import assign_gpu_resources
 from openhcs_core.compiler.materialization_flags import plan_materialization_flags
 from openhcs_core.compiler.memory_contracts import validate_memory_contracts
-from openhcs_core.compiler.overrides import PatternOverride, overrides_by_wells
+from openhcs_core.compiler.overrides import PatternOverride, WellOverrides, overrides_by_wells
 from openhcs_core.compiler.path_planner import initialize_step_plans
 from openhcs_core.compiler.request import CompileRequest
 from openhcs_core.compiler.tables import plan_tables
@@ -11,6 +11,7 @@ from openhcs_core.compiler.zarr_stores import (
     declare_zarr_stores,
     plan_store_metadata,
 )
+from openhcs_core.errors import OpenHCSError, collecting, raise_all
 from openhcs_core.plan import PlatePlan, StepPlan
 
 
@@ -34,12 +35,21 @@ def compile_plate(request: CompileRequest, plate_map_digest: str | None = None) 
     ErrorGroup
         Every mistake that can be known before the first job.
     """
-    steps = _compile_steps(request)
+    errors: list[OpenHCSError] = []
+    steps: tuple[StepPlan, ...] = ()
+    overridden: list[WellOverrides] = []
+    with collecting(errors):
+        steps = _compile_steps(request)
+    with collecting(errors):
+        overridden = overrides_by_wells(request)
+    raise_all(request.document.path, errors)
     well_steps: dict[str, dict[str, StepPlan]] = {}
-    for overrides, wells in overrides_by_wells(request):
-        for own, common in zip(_compile_steps(request, overrides), steps, strict=True):
-            if own != common:
-                well_steps.setdefault(own.step_name, {}).update(dict.fromkeys(wells, own))
+    for overrides, wells in overridden:
+        with collecting(errors):
+            for own, common in zip(_compile_steps(request, overrides), steps, strict=True):
+                if own != common:
+                    well_steps.setdefault(own.step_name, {}).update(dict.fromkeys(wells, own))
+    raise_all(request.document.path, errors)
     return PlatePlan(
         name=request.plate,
         wells=request.wells,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from openhcs_core.compiler.request import CompileRequest, ErrorList
+from openhcs_core.compiler.request import CompileRequest, ErrorList, FunctionCatalogue
 from openhcs_core.config import StepConfig
 from openhcs_core.constants import Component, MemoryType
 from openhcs_core.errors import CompileError
@@ -18,16 +18,10 @@ def plan_function(
     call: FunctionCall, step: StepConfig, request: CompileRequest, errors: ErrorList
 ) -> FunctionPlan | None:
     """Return the plan of one call, or None after noting what is wrong with it."""
-    before = len(errors.errors)
-    try:
-        metadata = request.functions.find(call.ref)
-    except CompileError as error:
-        errors.add(f"step {step.name!r}: {error}", call.at)
+    metadata = find_function(call, step, request.functions, errors)
+    if metadata is None:
         return None
     given = {**_plate_parameters(metadata, request.index), **call.parameters}
-    _check_parameters(given, metadata, call, step, errors)
-    if len(errors.errors) > before:
-        return None
     return FunctionPlan(
         ref=call.ref,
         parameters={**metadata.defaults, **given, **metadata.fixed},
@@ -39,6 +33,20 @@ def plan_function(
         collapses=metadata.contract is ProcessingContract.VOLUMETRIC_TO_SLICE,
         special_outputs=metadata.special_outputs,
     )
+
+
+def find_function(
+    call: FunctionCall, step: StepConfig, functions: FunctionCatalogue, errors: ErrorList
+) -> FunctionMetadata | None:
+    """Return the function of a call, or None after noting what is wrong with name or parameters."""
+    before = len(errors.errors)
+    try:
+        metadata = functions.find(call.ref)
+    except CompileError as error:
+        errors.add(f"step {step.name!r}: {error}", call.at)
+        return None
+    _check_parameters(call.parameters, metadata, call, step, errors)
+    return metadata if len(errors.errors) == before else None
 
 
 def is_flexible(call: FunctionCall, request: CompileRequest) -> bool:

@@ -10,11 +10,11 @@ from openhcs_core.compiler.components import (
     resolve_keys,
     values_after,
 )
-from openhcs_core.compiler.functions import is_flexible, plan_function
+from openhcs_core.compiler.functions import find_function, is_flexible, plan_function
 from openhcs_core.compiler.overrides import PatternOverride, apply_overrides
-from openhcs_core.compiler.request import CompileRequest, ErrorList
-from openhcs_core.config import KeyPath, StepConfig
-from openhcs_core.errors import raise_all
+from openhcs_core.compiler.request import CompileRequest, ErrorList, FunctionCatalogue
+from openhcs_core.config import KeyPath, LocatedDocument, PipelineConfig, StepConfig
+from openhcs_core.errors import OpenHCSError, raise_all
 from openhcs_core.pipeline import Pattern, PatternError, parse_pattern
 from openhcs_core.plan import FunctionPlan, GroupPlan, StepPlan, output_files
 
@@ -58,6 +58,35 @@ def initialize_step_plans(
     return tuple(plans)
 
 
+def find_mistakes(
+    pipeline: PipelineConfig, document: LocatedDocument, functions: FunctionCatalogue
+) -> list[OpenHCSError]:
+    """Return every mistake of a pipeline that can be known without its plate."""
+    errors = ErrorList(document)
+    for number, step in enumerate(pipeline.steps):
+        pattern = _parse_step(step, number, pipeline, errors)
+        for entry in pattern.entries if pattern is not None else ():
+            for call in entry.calls:
+                find_function(call, step, functions, errors)
+    return errors.errors
+
+
+def _parse_step(
+    step: StepConfig, number: int, pipeline: PipelineConfig, errors: ErrorList
+) -> Pattern | None:
+    """Return a step's pattern, or None after noting that it is none."""
+    at: KeyPath = ("steps", number, "func")
+    if [other.name for other in pipeline.steps].index(step.name) != number:
+        errors.add(f"two steps are named {step.name!r}; names must differ", ("steps", number))
+    try:
+        pattern = parse_pattern(step.func, at)
+    except PatternError as error:
+        errors.add(f"step {step.name!r}: {error}", error.at)
+        return None
+    _check_settings(step, number, pattern, errors)
+    return pattern
+
+
 def _plan_step(
     step: StepConfig,
     number: int,
@@ -67,14 +96,9 @@ def _plan_step(
     errors: ErrorList,
 ) -> StepPlan | None:
     at: KeyPath = ("steps", number, "func")
-    if [other.name for other in request.pipeline.steps].index(step.name) != number:
-        errors.add(f"two steps are named {step.name!r}; names must differ", ("steps", number))
-    try:
-        pattern = parse_pattern(step.func, at)
-    except PatternError as error:
-        errors.add(f"step {step.name!r}: {error}", error.at)
+    pattern = _parse_step(step, number, request.pipeline, errors)
+    if pattern is None:
         return None
-    _check_settings(step, number, pattern, errors)
     names = {channel.id: channel.name for channel in request.index.channels}
     pattern = resolve_keys(pattern, step, source.values, names, errors, at)
     pattern = apply_overrides(pattern, step.name, names, overrides, errors)

@@ -4,7 +4,7 @@ ruamel.yaml reads YAML 1.2, where ``1e-3`` is a number and ``on`` is text;
 PyYAML, which Snakemake's ``configfile:`` uses, reads 1.1 and gets both wrong.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
@@ -32,11 +32,14 @@ class LocatedDocument:
         Mappings, lists, text, numbers, booleans, null.
     lines : mapping of key path to int
         Line numbers from 1.
+    problems : tuple of ConfigError
+        Keys that stand twice; :func:`validate` reports them with all else.
     """
 
     path: str
     data: Any
     lines: Mapping[KeyPath, int]
+    problems: tuple[ConfigError, ...] = ()
 
     def where(self, key_path: KeyPath) -> str:
         """Return e.g. ``config/pipeline.yaml:12 steps[2].func`` for a key path.
@@ -66,7 +69,6 @@ def load_yaml(path: str | Path) -> LocatedDocument:
     ConfigError
         The file is absent or is not YAML; the message has the line.
     """
-    from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError
 
     try:
@@ -77,17 +79,55 @@ def load_yaml(path: str | Path) -> LocatedDocument:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text ({error.reason})") from error
     try:
-        node = YAML(typ="rt", pure=True).load(text)
+        return _locate(str(path), text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = (error.problem or "not YAML").splitlines()[0]
         raise ConfigError(f"{path}:{line}: not valid YAML: {problem}") from error
+
+
+def _locate(path: str, text: str) -> LocatedDocument:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import DuplicateKeyError
+
+    problems: list[ConfigError] = []
+    try:
+        node = YAML(typ="rt", pure=True).load(text)
+    except DuplicateKeyError:
+        # read on, so that these and all other mistakes are reported together
+        problems += _find_duplicates(path, YAML(typ="rt", pure=True).compose(text), ())
+        lenient = YAML(typ="rt", pure=True)
+        lenient.allow_duplicate_keys = True
+        node = lenient.load(text)
     lines: dict[KeyPath, int] = {}
     try:
         data = _plain(node, (), lines)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-    return LocatedDocument(str(path), data, lines)
+    return LocatedDocument(path, data, lines, tuple(problems))
+
+
+def _find_duplicates(path: str, node: Any, at: KeyPath) -> Iterator[ConfigError]:
+    """Yield an error for each key that stands twice in one mapping of a composed document."""
+    from ruamel.yaml.nodes import MappingNode, SequenceNode
+
+    if isinstance(node, SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _find_duplicates(path, item, (*at, number))
+    if not isinstance(node, MappingNode):
+        return
+    first: dict[str, int] = {}
+    for key, value in node.value:
+        here, line = (*at, key.value), key.start_mark.line + 1
+        if key.value in first:
+            error = ConfigError(
+                f"{key.value!r} stands twice, first in line {first[key.value]}; "
+                "names and keys must differ, keep one or rename one"
+            )
+            located(error, f"{path}:{line} {render_key_path(here)}")
+            yield error
+        first.setdefault(key.value, line)
+        yield from _find_duplicates(path, value, here)
 
 
 def _plain(node: Any, at: KeyPath, lines: dict[KeyPath, int]) -> Any:
@@ -125,16 +165,19 @@ def validate(model: type[M], document: LocatedDocument) -> M:
     ErrorGroup
         Every mistake, each with file, line, key path and remedy.
     """
+    problems = list(document.problems)
     try:
-        return model.model_validate(document.data if document.data is not None else {})
+        checked = model.model_validate(document.data if document.data is not None else {})
     except ValidationError as error:
         # pydantic counts a list whose members are all wrong as empty
         found = [
             item for item in error.errors() if not (item["type"] == "too_short" and item["input"])
         ]
-        problems = [_problem(item, document, model) for item in found]
+        problems += [_problem(item, document, model) for item in found]
         raise_all(document.path, problems)
         raise
+    raise_all(document.path, problems)
+    return checked
 
 
 def _problem(item: Any, document: LocatedDocument, model: type[FrozenModel]) -> ConfigError:

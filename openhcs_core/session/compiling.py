@@ -1,35 +1,20 @@
 """Config and plates in, plans and files out: the reading and writing around the compiler."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openhcs_core.compiler import CompileRequest, compile_plate, find_warnings
+from openhcs_core.compiler import CompileRequest, compile_plate, find_mistakes, find_warnings
 from openhcs_core.config import (
     LocatedDocument,
     PipelineConfig,
-    PlateConfig,
     WorkflowConfig,
     load_yaml,
     validate,
 )
 from openhcs_core.emission import emit_plan_files, emit_plan_index, emit_rules
-from openhcs_core.errors import (
-    ErrorGroup,
-    InputDataError,
-    OpenHCSError,
-    located,
-    raise_all,
-    render_error,
-)
-from openhcs_core.microscopes import (
-    PlateIndex,
-    build_workspace_metadata,
-    dump,
-    get_handler,
-    select_wells,
-    well_index,
-)
+from openhcs_core.errors import ErrorGroup, OpenHCSError, collecting, group_errors, raise_all
+from openhcs_core.microscopes import build_workspace_metadata, dump, well_index
 from openhcs_core.plan import (
     LOCATION,
     WORKSPACE_METADATA,
@@ -41,9 +26,7 @@ from openhcs_core.plan import (
 )
 from openhcs_core.registry import RegistryService
 from openhcs_core.runtime import Location
-from openhcs_core.session.plate_map import read_plate_map
-
-_SHOWN_MISSING = 12
+from openhcs_core.session.plates import OpenPlate, open_plate
 
 
 @dataclass(frozen=True)
@@ -97,91 +80,85 @@ def compile_workflow(config_path: str) -> Compilation:
         Every problem of the config, its pipelines and plates.
     """
     document = load_yaml(config_path)
-    config = validate(WorkflowConfig, document)
-    pipelines = _read_pipelines(config)
-    functions = RegistryService()
-    plates: list[_CompiledPlate] = []
     errors: list[OpenHCSError] = []
+    functions = RegistryService()
+    config = _read_config(document, functions)
+    pipelines = _read_pipelines(_pipeline_paths(config), errors)
+    plates: list[_CompiledPlate] = []
     for name, settings in config.plates.items():
-        pipeline = pipelines[settings.pipeline or config.pipeline]
-        try:
-            plates.append(_compile_plate(name, config, pipeline, functions))
-        except ErrorGroup as group:
-            errors += [error for error in group.exceptions if isinstance(error, OpenHCSError)]
-        except OpenHCSError as error:
-            located(error, document.where(("plates", name)))
-            errors.append(error)
-    _raise_distinct(config_path, errors)
+        where = document.where(("plates", name))
+        pipeline = pipelines.get(settings.pipeline or config.pipeline)
+        with collecting(errors, where):
+            plate = open_plate(name, settings, where, errors)
+            if pipeline is not None:
+                plates.append(_compile_plate(plate, pipeline, config, functions))
+    if errors:  # a plate that cannot be read hides its pipeline's mistakes
+        errors += _find_mistakes(pipelines, functions)
+    raise_all(config_path, errors)
     results = config.results.rstrip("/")
     compiled = CompiledPipeline(results=results, plates=tuple(plate.plan for plate in plates))
     warnings = tuple(warning for plate in plates for warning in plate.warnings)
     return Compilation(config, compiled, _collect_files(compiled, plates), warnings)
 
 
-def _read_pipelines(config: WorkflowConfig) -> dict[str, _Pipeline]:
-    paths = dict.fromkeys(plate.pipeline or config.pipeline for plate in config.plates.values())
+def _read_config(document: LocatedDocument, functions: RegistryService) -> WorkflowConfig:
+    """Check the config; when it is wrong, raise its mistakes and its pipeline's together."""
+    try:
+        return validate(WorkflowConfig, document)
+    except ErrorGroup as group:
+        errors = group.members
+    data = document.data if isinstance(document.data, dict) else {}
+    path = data.get("pipeline", WorkflowConfig.model_fields["pipeline"].default)
+    if isinstance(path, str):
+        errors += _find_mistakes(_read_pipelines([path], errors), functions)
+    raise group_errors(document.path, errors)
+
+
+def _read_pipelines(paths: Iterable[str], errors: list[OpenHCSError]) -> dict[str, _Pipeline]:
+    """Return the pipelines whose files are right; what is wrong with others goes to `errors`."""
     pipelines = {}
     for path in paths:
-        document = load_yaml(path)
-        pipelines[path] = _Pipeline(document, validate(PipelineConfig, document))
+        with collecting(errors):
+            document = load_yaml(path)
+            pipelines[path] = _Pipeline(document, validate(PipelineConfig, document))
     return pipelines
 
 
-def _raise_distinct(config_path: str, errors: Sequence[OpenHCSError]) -> None:
-    """Raise errors; a mistake of a pipeline that several plates share is one mistake."""
-    distinct = list({render_error(error): error for error in errors}.values())
-    raise_all(config_path, distinct)
+def _pipeline_paths(config: WorkflowConfig) -> list[str]:
+    plates = config.plates.values()
+    return list(dict.fromkeys(plate.pipeline or config.pipeline for plate in plates))
+
+
+def _find_mistakes(
+    pipelines: Mapping[str, _Pipeline], functions: RegistryService
+) -> list[OpenHCSError]:
+    return [
+        error
+        for pipeline in pipelines.values()
+        for error in find_mistakes(pipeline.config, pipeline.document, functions)
+    ]
 
 
 def _compile_plate(
-    name: str, config: WorkflowConfig, pipeline: _Pipeline, functions: RegistryService
+    plate: OpenPlate, pipeline: _Pipeline, config: WorkflowConfig, functions: RegistryService
 ) -> _CompiledPlate:
-    settings = config.plates[name]
-    index = get_handler(settings.microscope, Path(settings.path)).index(Path(settings.path))
-    wells = _choose_wells(name, index, settings)
-    plate_map = None if settings.plate_map is None else read_plate_map(settings.plate_map)
     request = CompileRequest(
-        plate=name,
-        index=index,
-        wells=wells,
+        plate=plate.name,
+        index=plate.index,
+        wells=plate.wells,
         pipeline=pipeline.config,
         document=pipeline.document,
         storage=config.storage,
         functions=functions,
     )
+    plate_map = plate.plate_map
     plan = compile_plate(request, None if plate_map is None else plate_map.digest)
-    plan = _with_sticky_plans(plan, Path(config.results) / name)
-    files = emit_plan_files(plan) | _plate_files(index, wells, settings, config)
-    warnings = [*index.warnings, *find_warnings(plan, request)]
+    plan = _with_sticky_plans(plan, Path(config.results) / plate.name)
+    files = emit_plan_files(plan) | _plate_files(plate, config)
+    warnings = [*plate.index.warnings, *find_warnings(plan, request)]
     if plate_map is not None:
-        warnings += plate_map.find_warnings(wells)
-    return _CompiledPlate(plan, files, tuple(f"plate {name!r}: {text}" for text in warnings))
-
-
-def _choose_wells(name: str, index: PlateIndex, settings: PlateConfig) -> tuple[str, ...]:
-    wells = select_wells(index, settings.wells, settings.exclude_wells)
-    _check_missing(name, index, wells, settings)
-    present = set(index.wells)
-    chosen = tuple(well for well in wells if well in present)
-    if not chosen:
-        raise InputDataError(
-            f"plate {name!r}: none of the chosen wells has images; correct wells or exclude_wells"
-        )
-    return chosen
-
-
-def _check_missing(
-    name: str, index: PlateIndex, wells: Sequence[str], settings: PlateConfig
-) -> None:
-    missing = [key for key in index.missing if key.well in wells]
-    if missing and settings.missing_images == "error":
-        shown = ", ".join(key.filename for key in missing[:_SHOWN_MISSING])
-        more = f" and {len(missing) - _SHOWN_MISSING} more" if len(missing) > _SHOWN_MISSING else ""
-        raise InputDataError(
-            f"plate {name!r}: {len(missing)} images are missing in {settings.path}: {shown}{more}; "
-            "copy them, leave the wells out (exclude_wells), or accept holes "
-            "(missing_images: allow)"
-        )
+        warnings += plate_map.find_warnings(plate.wells)
+    return _CompiledPlate(plan, files, tuple(f"plate {plate.name!r}: {text}" for text in warnings))
 
 
 def _with_sticky_plans(plan: PlatePlan, plate_dir: Path) -> PlatePlan:
@@ -198,9 +175,8 @@ def _with_sticky_plans(plan: PlatePlan, plate_dir: Path) -> PlatePlan:
     return plan.model_copy(update={"well_steps": well_steps})
 
 
-def _plate_files(
-    index: PlateIndex, wells: Sequence[str], settings: PlateConfig, config: WorkflowConfig
-) -> dict[str, str]:
+def _plate_files(plate: OpenPlate, config: WorkflowConfig) -> dict[str, str]:
+    index, settings = plate.index, plate.settings
     cache = config.storage.cache_dir or str(Path(config.results, ".cache"))
     location = Location(
         plate_path=str(Path(settings.path).resolve()),
@@ -210,7 +186,7 @@ def _plate_files(
     return {
         **{
             index_path(well): readable_json(well_index(index, well, raw=settings.raw))
-            for well in wells
+            for well in plate.wells
         },
         WORKSPACE_METADATA: dump(build_workspace_metadata(index)),
         LOCATION: readable_json(location.model_dump()),

@@ -87,7 +87,6 @@ def test_missing_required_key_is_named(tmp_path):
     ("text", "message"),
     [
         ("plates: [", "not valid YAML"),
-        ("a: 1\na: 2\n", "not valid YAML"),
         ("f:\n  1: x\n  '1': y\n", "f.1 stands twice"),
         ("a: !!python/object:os.system x\n", "a: tags such as !!name are not read"),
     ],
@@ -98,6 +97,18 @@ def test_broken_yaml_names_file_and_line(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message) as caught:
         load_yaml(path)
     assert str(path) in str(caught.value)
+
+
+def test_names_that_stand_twice_are_reported_with_all_else(tmp_path):
+    problems = _problems(
+        tmp_path,
+        "plates:\n  p: {path: x}\n  q: {path: y}\n  p: {path: z}\n"
+        "results: a\nresults: b\npipe: c\n",
+    )
+    assert [place for place, _ in problems] == ["4 plates.p", "6 results", "7 pipe"]
+    assert problems[0][1] == (
+        "'p' stands twice, first in line 2; names and keys must differ, keep one or rename one"
+    )
 
 
 def test_absent_file_is_named(tmp_path):

@@ -1,0 +1,90 @@
+"""A plate of the config, read: its index, the wells to work on and its plate map."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from openhcs_core.config import PlateConfig
+from openhcs_core.errors import InputDataError, OpenHCSError, collecting
+from openhcs_core.microscopes import PlateIndex, get_handler, select_wells
+from openhcs_core.session.plate_map import PlateMap, read_plate_map
+
+_SHOWN_MISSING = 12
+
+
+@dataclass(frozen=True)
+class OpenPlate:
+    """A plate and what the config asks of it.
+
+    Attributes
+    ----------
+    name : str
+        As in the config.
+    settings : PlateConfig
+        Its section of the config.
+    index : PlateIndex
+        What it consists of.
+    wells : tuple of str
+        The wells to work on, in plate order.
+    plate_map : PlateMap or None
+        What is in which well.
+    """
+
+    name: str
+    settings: PlateConfig
+    index: PlateIndex
+    wells: tuple[str, ...]
+    plate_map: PlateMap | None
+
+
+def open_plate(
+    name: str, settings: PlateConfig, where: str, errors: list[OpenHCSError]
+) -> OpenPlate:
+    """Read a plate.
+
+    Parameters
+    ----------
+    where : str
+        Place of its section in the config, for messages.
+    errors : list of OpenHCSError
+        Gets what is wrong with wells and plate map; all wells and no map are taken instead,
+        so that the pipeline can be checked in the same go.
+
+    Raises
+    ------
+    InputDataError
+        There is no plate, or it cannot be read.
+    """
+    index = get_handler(settings.microscope, Path(settings.path)).index(Path(settings.path))
+    wells, plate_map = index.wells, None
+    with collecting(errors, where):
+        wells = _choose_wells(name, index, settings)
+    with collecting(errors, where):
+        plate_map = None if settings.plate_map is None else read_plate_map(settings.plate_map)
+    return OpenPlate(name, settings, index, wells, plate_map)
+
+
+def _choose_wells(name: str, index: PlateIndex, settings: PlateConfig) -> tuple[str, ...]:
+    wells = select_wells(index, settings.wells, settings.exclude_wells)
+    _check_missing(name, index, wells, settings)
+    present = set(index.wells)
+    chosen = tuple(well for well in wells if well in present)
+    if not chosen:
+        raise InputDataError(
+            f"plate {name!r}: none of the chosen wells has images; correct wells or exclude_wells"
+        )
+    return chosen
+
+
+def _check_missing(
+    name: str, index: PlateIndex, wells: Sequence[str], settings: PlateConfig
+) -> None:
+    missing = [key for key in index.missing if key.well in wells]
+    if missing and settings.missing_images == "error":
+        shown = ", ".join(key.filename for key in missing[:_SHOWN_MISSING])
+        more = f" and {len(missing) - _SHOWN_MISSING} more" if len(missing) > _SHOWN_MISSING else ""
+        raise InputDataError(
+            f"plate {name!r}: {len(missing)} images are missing in {settings.path}: {shown}{more}; "
+            "copy them, leave the wells out (exclude_wells), or accept holes "
+            "(missing_images: allow)"
+        )
