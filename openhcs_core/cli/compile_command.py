@@ -5,8 +5,11 @@ import sys
 
 import click
 
+from openhcs_core.constants import Backend
 from openhcs_core.plan import PlatePlan
 from openhcs_core.session import DEFAULT_CONFIG, Compilation, RunSession
+
+_FORMATS = {Backend.ZARR: "OME-Zarr", Backend.DISK: "TIFF"}
 
 
 @click.command()
@@ -40,7 +43,7 @@ def summarise(compilation: Compilation) -> list[dict[str, object]]:
                 {
                     "name": plan.step_name,
                     "reads": plan.source or "plate",
-                    "kept": plan.store is not None,
+                    "kept": None if plan.store is None else plan.store.backend,
                     "functions": [f.ref for group in plan.groups for f in group.functions],
                     **plate.resources[plan.step_name].model_dump(),
                 }
@@ -60,7 +63,7 @@ def _describe(plate: PlatePlan) -> str:
             f"{' → '.join(f.ref for f in group.functions) or 'passed through'}"
             for group in plan.groups
         )
-        kept = ", kept as OME-Zarr" if plan.store is not None else ""
+        kept = f", kept as {_FORMATS[plan.store.backend]}" if plan.store is not None else ""
         memory = plate.resources[plan.step_name].mem_mb
         lines.append(
             f"  {plan.step_name} (reads {plan.source or 'the plate'}{kept}; {memory} MB a job): "

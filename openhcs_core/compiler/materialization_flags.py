@@ -7,12 +7,13 @@ from openhcs_core.plan import StepPlan
 def plan_materialization_flags(plans: tuple[StepPlan, ...]) -> tuple[StepPlan, ...]:
     """Return plans with backends.
 
-    The plate is read through its virtual workspace; kept steps are OME-Zarr; images of all
-    other steps are objects of the cache on disk.
+    The plate is read through its virtual workspace; kept steps are OME-Zarr or TIFF as the
+    config says; images of all other steps are objects of the cache on disk.
     """
     backends = {
-        plan.step_name: Backend.DISK if plan.store is None else Backend.ZARR for plan in plans
+        plan.step_name: Backend.DISK if plan.store is None else plan.store.backend for plan in plans
     }
+    kept = {plan.step_name for plan in plans if plan.store is not None}
     return tuple(
         plan.model_copy(
             update={
@@ -20,6 +21,7 @@ def plan_materialization_flags(plans: tuple[StepPlan, ...]) -> tuple[StepPlan, .
                     Backend.VIRTUAL_WORKSPACE if plan.source is None else backends[plan.source]
                 ),
                 "write_backend": backends[plan.step_name],
+                "reads_kept": plan.source in kept,
             }
         )
         for plan in plans

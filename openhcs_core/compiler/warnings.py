@@ -2,7 +2,7 @@
 
 from openhcs_core.compiler.components import ComponentValues, component_values, values_after
 from openhcs_core.compiler.request import CompileRequest
-from openhcs_core.constants import Component
+from openhcs_core.constants import Backend, Component
 from openhcs_core.plan import PlatePlan
 
 
@@ -19,7 +19,7 @@ def find_warnings(plan: PlatePlan, request: CompileRequest) -> tuple[str, ...]:
         at: dict[str | None, ComponentValues] = {None: values}
         for step in plan.steps:
             at[step.step_name] = values_after(step, at[step.source], channel)
-            if step.store is None:
+            if step.store is None or step.store.backend is not Backend.ZARR:
                 continue
             have = {int(z_index) for z_index in at[step.step_name][Component.Z_INDEX]}
             empty = [str(z_index) for z_index in step.store.z_indices if z_index not in have]

@@ -1,8 +1,8 @@
-"""Pass 2: which steps' images are kept, and how their OME-Zarr plates are laid out."""
+"""Pass 2: which steps' images are kept, and how they are laid out."""
 
 from openhcs_core.compiler.components import ComponentValues, component_values, values_after
 from openhcs_core.compiler.request import CompileRequest
-from openhcs_core.constants import Component
+from openhcs_core.constants import Backend, Component
 from openhcs_core.plan import StepPlan, StoreMetadataPlan, StorePlan
 
 
@@ -29,9 +29,12 @@ def declare_zarr_stores(
 def _declare(request: CompileRequest, values: ComponentValues) -> StorePlan:
     index = request.index
     names = {channel.id: channel.name for channel in index.channels}
+    scale_um = (index.z_step_um, index.pixel_size_um, index.pixel_size_um)
+    if request.storage.materialization == "disk":  # a file a plane: no axes to lay out
+        return StorePlan(backend=Backend.DISK, zarr=None, scale_um=scale_um)
     return StorePlan(
         zarr=request.storage.zarr,
-        scale_um=(index.z_step_um, index.pixel_size_um, index.pixel_size_um),
+        scale_um=scale_um,
         channels={channel: names[channel] for channel in values[Component.CHANNEL]},
         sites=index.sites,
         z_indices=tuple(int(z_index) for z_index in values[Component.Z_INDEX]),
@@ -42,7 +45,7 @@ def _declare(request: CompileRequest, values: ComponentValues) -> StorePlan:
 def plan_store_metadata(
     plans: tuple[StepPlan, ...], request: CompileRequest
 ) -> tuple[StoreMetadataPlan, ...]:
-    """Return the plate metadata of every kept step."""
+    """Return the plate metadata of every step that is kept as OME-Zarr."""
     return tuple(
         StoreMetadataPlan(
             plate=request.plate,
@@ -51,5 +54,5 @@ def plan_store_metadata(
             field_count=len(plan.store.sites),
         )
         for plan in plans
-        if plan.store is not None
+        if plan.store is not None and plan.store.backend is Backend.ZARR
     )

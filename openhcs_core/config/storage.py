@@ -39,7 +39,10 @@ class ZarrConfig(FrozenModel):
 class VFSConfig(FrozenModel):
     """The ``storage:`` section: the backend of kept images, and the cache of all others."""
 
-    materialization: Literal["zarr"] = "zarr"
+    materialization: Annotated[
+        Literal["zarr", "disk"],
+        Field(description="Kept images: OME-Zarr plates, or a TIFF a plane"),
+    ] = "zarr"
     cache_dir: Annotated[
         str | None, Field(description="Folder of computed images; null means <results>/.cache")
     ] = None

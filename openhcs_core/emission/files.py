@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from openhcs_core.constants import Backend
 from openhcs_core.plan import (
     CompiledPipeline,
     PlatePlan,
     StepPlan,
     encode_plan,
+    image_folder,
     manifest_path,
     output_files,
     plan_digest,
@@ -58,9 +60,11 @@ def _step_targets(plan: StepPlan, wells: tuple[str, ...]) -> list[str]:
     for well in wells:
         targets.append(manifest_path(plan.step_name, well))
         targets += [file.path(plan.step_name, well) for file in files]
-        if plan.store is not None:
+        if plan.store is not None and plan.store.backend is Backend.ZARR:
             row, column = split_well(well)
             targets.append(f"{store_path(plan.step_name)}/{row}/{column}/zarr.json")
+        elif plan.store is not None:
+            targets.append(image_folder(plan.step_name, well))
     return targets
 
 

@@ -8,9 +8,10 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from openhcs_core.constants import Backend
 from openhcs_core.emission.naming import rule_name
 from openhcs_core.plan import (
     CompiledPipeline,
@@ -18,6 +19,7 @@ from openhcs_core.plan import (
     StepPlan,
     TablePlan,
     benchmark_path,
+    image_folder,
     index_path,
     log_path,
     manifest_path,
@@ -43,11 +45,16 @@ class _StepRule:
 
     step: str
     source: str | None
-    is_kept: bool
+    store: Backend | None
     has_well_plans: bool
     needs_gpu: bool
     outputs: tuple[tuple[str, str], ...]
     priority: int
+
+    @property
+    def well(self) -> str:
+        """The wildcard, or the two that OME-Zarr's folders need."""
+        return "{row}{column}" if self.store is Backend.ZARR else "{well}"
 
 
 def emit_rules(compiled: CompiledPipeline) -> str:
@@ -62,7 +69,7 @@ def emit_rules(compiled: CompiledPipeline) -> str:
     names = _Names()
     for rule, plates in _shared(_step_rules(compiled)):
         blocks.append(_emit_step(compiled.results, rule, plates, names.new(plates, rule.step)))
-        if rule.is_kept:
+        if rule.store is Backend.ZARR:
             name = names.new(plates, rule.step, "store")
             blocks.append(_emit_store(compiled.results, rule.step, plates, name))
     for table, plates in _shared(_plate_tables(compiled)):
@@ -92,17 +99,17 @@ def _step_rules(compiled: CompiledPipeline) -> Iterator[tuple[_StepRule, str]]:
 
 
 def _describe(plate: PlatePlan, plan: StepPlan, priority: int) -> _StepRule:
-    kept = plan.store is not None
-    well = "{row}{column}" if kept else "{well}"
-    return _StepRule(
+    rule = _StepRule(
         step=plan.step_name,
         source=plan.source,
-        is_kept=kept,
+        store=None if plan.store is None else plan.store.backend,
         has_well_plans=bool(plate.well_steps.get(plan.step_name)),
         needs_gpu=plate.resources[plan.step_name].gpu > 0,
-        outputs=tuple((file.key, file.path(plan.step_name, well)) for file in output_files(plan)),
+        outputs=(),
         priority=priority,
     )
+    files = ((file.key, file.path(plan.step_name, rule.well)) for file in output_files(plan))
+    return replace(rule, outputs=tuple(files))
 
 
 def _plate_tables(compiled: CompiledPipeline) -> Iterator[tuple[TablePlan, str]]:
@@ -124,8 +131,7 @@ def _shared(pairs: Iterator[tuple[K, str]]) -> list[tuple[K, list[str]]]:
 
 
 def _emit_step(results: str, rule: _StepRule, plates: list[str], name: str) -> str:
-    well = "{row}{column}" if rule.is_kept else "{well}"
-    here = _Paths(results)
+    well, here = rule.well, _Paths(results)
     plan = (
         _lookup("openhcs_plan", rule.step)
         if rule.has_well_plans
@@ -137,9 +143,10 @@ def _emit_step(results: str, rule: _StepRule, plates: list[str], name: str) -> s
     else:
         inputs["manifest"] = here.text(manifest_path(rule.source, well))
     outputs = {"manifest": here.text(manifest_path(rule.step, well))}
-    if rule.is_kept:
-        store = store_path(rule.step)
-        outputs["images"] = here.text(f"{store}/{{row}}/{{column}}/zarr.json")
+    if rule.store is Backend.ZARR:
+        outputs["images"] = here.text(f"{store_path(rule.step)}/{{row}}/{{column}}/zarr.json")
+    elif rule.store is Backend.DISK:
+        outputs["images"] = f"directory({here.text(image_folder(rule.step, well))})"
     outputs |= {key: here.text(path) for key, path in rule.outputs}
     step = json.dumps(rule.step, ensure_ascii=False)
     resources = {
@@ -148,13 +155,13 @@ def _emit_step(results: str, rule: _StepRule, plates: list[str], name: str) -> s
     }
     if rule.needs_gpu:
         resources["gpu"] = "1"
-    wildcards = "{wildcards.row}{wildcards.column}" if rule.is_kept else "{wildcards.well}"
+    wildcards = rule.well.replace("{", "{wildcards.")
     sections = [
         _section("input", inputs),
         _section("output", outputs),
         _section("log", {"": here.text(log_path(rule.step, well))}),
         f"    benchmark:\n        {here.text(benchmark_path(rule.step, well))}",
-        _section("wildcard_constraints", _constraints(plates, is_kept=rule.is_kept)),
+        _section("wildcard_constraints", _constraints(plates, rule.well)),
         f"    priority: {rule.priority}",
         _section("resources", resources),
         _section("params", {"digest": _lookup("openhcs_digest", rule.step)}),
@@ -223,8 +230,8 @@ def _shell_literal(text: str) -> str:
     return shlex.quote(text).replace("{", "{{").replace("}", "}}")
 
 
-def _constraints(plates: list[str], *, is_kept: bool) -> dict[str, str]:
-    wells = _ROW_CONSTRAINTS if is_kept else _WELL_CONSTRAINTS
+def _constraints(plates: list[str], well: str) -> dict[str, str]:
+    wells = _WELL_CONSTRAINTS if well == "{well}" else _ROW_CONSTRAINTS
     return {"plate": _any_of(plates)} | {key: json.dumps(value) for key, value in wells.items()}
 
 

@@ -5,10 +5,13 @@ where the emission needs a pattern.
 """
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from openhcs_core.constants import Backend
 from openhcs_core.materialization.spec import CsvOptions, WriterOptions
 from openhcs_core.plan.models import StepPlan, TablePlan
+from openhcs_core.planes import PlaneKey
 
 _FOLDERS = {"csv": "tables", "roi": "rois"}
 """Writer kind → folder of its files."""
@@ -74,6 +77,17 @@ def store_path(step: str) -> str:
     return f"{step}.ome.zarr"
 
 
+def image_folder(step: str, well: str) -> str:
+    """Return the folder of a kept step's TIFFs of one well."""
+    return f"images/{step}/{well}"
+
+
+def kept_image_path(step: str, backend: Backend, key: PlaneKey) -> str:
+    """Return where a plane of a kept step is, as its backend names it."""
+    folder = store_path(step) if backend is Backend.ZARR else image_folder(step, key.well)
+    return f"{folder}/{key.filename}"
+
+
 def store_plan_path(step: str) -> str:
     """Return the path of the plan of a kept step's plate metadata."""
     return f"plan/{step}/store.json"
@@ -87,6 +101,12 @@ def table_plan_path(step: str, file: str) -> str:
 def table_path(step: str, file: str) -> str:
     """Return the path of a plate table."""
     return f"tables/{step}/{file}"
+
+
+def partial_table_path(step: str, file: str) -> str:
+    """Return the path of a plate table without the wells that failed."""
+    path = PurePosixPath(table_path(step, file))
+    return str(path.with_suffix(f".partial{path.suffix}"))
 
 
 def well_table_paths(table: TablePlan, well: str) -> list[str]:
@@ -103,10 +123,18 @@ def log_path(step: str, well: str) -> str:
     return f"logs/{step}/{well}.log"
 
 
+def failure_path(step: str, target: str) -> str:
+    """Return the path of the record that a failed job leaves."""
+    return f"logs/{step}/{target}.failure.json"
+
+
 def benchmark_path(step: str, well: str) -> str:
     """Return the path of a job's measurements."""
     return f"benchmarks/{step}/{well}.tsv"
 
+
+STATUS = "status.csv"
+"""What came of each well."""
 
 WORKSPACE_METADATA = "workspace/openhcs_metadata.json"
 """The virtual workspace in OpenHCS's form."""

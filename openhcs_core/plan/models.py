@@ -6,7 +6,7 @@ What a scheduler is asked for is apart from it (:class:`JobResources`), so that 
 prediction never recomputes anything.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
@@ -75,17 +75,23 @@ class StorePlan(FrozenModel):
 
     Attributes
     ----------
+    backend : Backend
+        ``zarr``: one OME-Zarr plate a step; ``disk``: a folder of TIFFs a well.
+    zarr : ZarrConfig or None
+        Chunks and codec; None with the disk backend.
     scale_um : tuple of float or None
         ``(z, y, x)``; None where the plate's metadata do not say.
     channels : dict
-        Channel id to display name; natural order of ids is the order of the c axis.
+        Channel id to display name; natural order of ids is the order of the c axis. This and
+        the rest are the axes of an OME-Zarr image and left empty with the disk backend.
     sites : tuple of int
         Sites of the plate; a site's position is the name of its field.
     z_indices, timepoints : tuple of int
         The z and t axes, the same in every well.
     """
 
-    zarr: ZarrConfig = ZarrConfig()
+    backend: Literal[Backend.ZARR, Backend.DISK] = Backend.ZARR
+    zarr: ZarrConfig | None = ZarrConfig()
     scale_um: tuple[float | None, float | None, float | None] = (None, None, None)
     channels: dict[str, str] = {}
     sites: tuple[int, ...] = ()
@@ -100,6 +106,8 @@ class StepPlan(FrozenModel):
     ----------
     source : str or None
         The step whose images it reads; None for the plate itself.
+    reads_kept : bool
+        The source's images are kept, so that they are read from there; else from the cache.
     projected_to : dict
         Component to the value that a projection's result gets: the plate's first one, also
         in a well where that plane is missing.
@@ -118,6 +126,7 @@ class StepPlan(FrozenModel):
     output_memory_type: MemoryType = MemoryType.NUMPY
     read_backend: Backend = Backend.DISK
     write_backend: Backend = Backend.DISK
+    reads_kept: bool = False
     store: StorePlan | None = None
 
     def as_dict(self, well_id: str) -> dict[str, Any]:
@@ -221,6 +230,10 @@ class PlatePlan(FrozenModel):
     tables: tuple[TablePlan, ...] = ()
     stores: tuple[StoreMetadataPlan, ...] = ()
     resources: dict[str, JobResources] = {}
+
+    def step_plan(self, plan: StepPlan, well: str) -> StepPlan:
+        """Return a well's own plan of a step, or the step's."""
+        return self.well_steps.get(plan.step_name, {}).get(well, plan)
 
     @property
     def job_count(self) -> int:

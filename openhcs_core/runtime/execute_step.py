@@ -87,7 +87,7 @@ def compute_images(job: Job, well: str, load: FunctionLoader) -> None:
 def _open_input(job: Job, plan: StepPlan, well: str) -> WellInput:
     if plan.source is None:
         return PlateInput(job, well)
-    return StepInput(job, plan.source, well, plan.read_backend, Recomputer(job))
+    return StepInput(job, plan, well, Recomputer(job))
 
 
 @contextmanager

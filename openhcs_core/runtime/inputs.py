@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from openhcs_core.constants import Backend
 from openhcs_core.errors import InputDataError, PlanChangedError
-from openhcs_core.plan import index_path, manifest_path, store_path
+from openhcs_core.plan import StepPlan, index_path, kept_image_path, manifest_path
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.digests import plane_digest
 from openhcs_core.runtime.job import Job
@@ -111,16 +111,14 @@ class PlateInput(WellInput):
 class StepInput(WellInput):
     """Planes of an earlier step: from its kept store or the cache; gone ones are recomputed."""
 
-    def __init__(
-        self, job: Job, source: str, well: str, read_backend: Backend, recompute: Recompute
-    ) -> None:
-        super().__init__(job.plate_dir / manifest_path(source, well))
-        self._source, self._well, self._recompute = source, well, recompute
-        self._cache = job.cache
+    def __init__(self, job: Job, plan: StepPlan, well: str, recompute: Recompute) -> None:
+        assert plan.source is not None
+        super().__init__(job.plate_dir / manifest_path(plan.source, well))
+        self._source, self._well, self._recompute = plan.source, well, recompute
+        self._cache, self._plate_dir = job.cache, job.plate_dir
         self._planes = read_manifest(self._record).find_planes()
-        self._store = job.plate_dir / store_path(source)
-        self._is_kept = read_backend is Backend.ZARR
-        self._files = FileManager({Backend.ZARR: get_backend_instance(Backend.ZARR)})
+        self._backend, self._is_kept = plan.read_backend, plan.reads_kept
+        self._files = FileManager({self._backend: get_backend_instance(self._backend)})
 
     @property
     def keys(self) -> Sequence[PlaneKey]:
@@ -138,12 +136,12 @@ class StepInput(WellInput):
         return planes
 
     def _load_kept(self, key: PlaneKey, stack: StackRecord, number: int) -> "NDArray[Any]":
-        path = self._store / key.filename
-        plane: NDArray[Any] = self._files.load_image(path, Backend.ZARR)
+        path = self._plate_dir / kept_image_path(self._source, self._backend, key)
+        plane: NDArray[Any] = self._files.load_image(path, self._backend)
         if plane_digest(plane) != stack.planes[number].digest:
             raise InputDataError(
-                f"{path} was altered after step {self._source!r} wrote it; delete the folder of "
-                f"well {self._well} in {self._store.name} and run again to restore it"
+                f"{path} was altered after step {self._source!r} wrote it; delete "
+                f"{self._record} and run again to restore well {self._well}"
             )
         return plane
 

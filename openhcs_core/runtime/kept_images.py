@@ -1,13 +1,20 @@
-"""Images of a kept step: one well of its OME-Zarr plate, and the plate's own metadata."""
+"""Images of a kept step: one well of its OME-Zarr plate or a folder of TIFFs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from natsort import natsorted
 
 from openhcs_core.errors import InputDataError
-from openhcs_core.plan import StepPlan, StoreMetadataPlan, StorePlan, store_path, store_plan_path
+from openhcs_core.plan import (
+    StepPlan,
+    StoreMetadataPlan,
+    StorePlan,
+    image_folder,
+    store_path,
+    store_plan_path,
+)
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.cache import ImageCache
 from openhcs_core.runtime.job import Job
@@ -19,11 +26,14 @@ from openhcs_core.storage import (
     ImageMetadata,
     PlateLayout,
     write_plate_metadata,
+    write_tiff_folder,
     write_well,
 )
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    PlaneReader = Callable[[], NDArray[Any]]
 
 
 def write_kept_images(
@@ -35,7 +45,7 @@ def write_kept_images(
     sink: ImageCache,
     confirm: Callable[[], None],
 ) -> None:
-    """Write a well's images and labels into the step's OME-Zarr plate.
+    """Write a well's images and labels where the plan's store has them.
 
     Parameters
     ----------
@@ -48,11 +58,17 @@ def write_kept_images(
         raises to leave the well as it was.
     """
     assert plan.store is not None
+    planes = _planes(images, sink)
+    if plan.store.zarr is None:
+        _, pixel_size_um, _ = plan.store.scale_um
+        folder = job.plate_dir / image_folder(plan.step_name, well)
+        write_tiff_folder(folder, planes, labels, pixel_size_um=pixel_size_um, confirm=confirm)
+        return
     metadata = _image_metadata(plan.store)
     write_well(
         job.plate_dir / store_path(plan.step_name),
         well,
-        _fields(images, labels, sink, metadata),
+        _fields(planes, labels, metadata),
         metadata,
         plan.store.zarr,
         confirm=confirm,
@@ -81,15 +97,19 @@ def _image_metadata(store: StorePlan) -> ImageMetadata:
     )
 
 
-def _fields(
-    images: Sequence[StackRecord], labels: Labels, sink: ImageCache, metadata: ImageMetadata
-) -> Iterator[FieldImages]:
-    """Yield one field after the other; planes are read when they are written."""
-    planes = {
+def _planes(images: Sequence[StackRecord], sink: ImageCache) -> "dict[PlaneKey, PlaneReader]":
+    """Return a function for each plane that reads it; planes are read when they are written."""
+    return {
         PlaneKey.parse(record.name): partial(_read, sink, stack, number)
         for stack in images
         for number, record in enumerate(stack.planes)
     }
+
+
+def _fields(
+    planes: "Mapping[PlaneKey, PlaneReader]", labels: Labels, metadata: ImageMetadata
+) -> Iterator[FieldImages]:
+    """Yield one field after the other."""
     for site in sorted({key.site for key in planes}):
         of_site = {
             name: {key: plane for key, plane in drawn.items() if key.site == site}

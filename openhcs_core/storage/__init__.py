@@ -30,6 +30,7 @@ from openhcs_core.storage.ome_zarr.reader import (
     read_planes,
 )
 from openhcs_core.storage.ome_zarr.writer import write_plate_metadata, write_well
+from openhcs_core.storage.tiff_folder import write_tiff_folder
 
 __all__ = [
     "BackendEntry",
@@ -51,5 +52,6 @@ __all__ = [
     "read_planes",
     "replace_file",
     "write_plate_metadata",
+    "write_tiff_folder",
     "write_well",
 ]

@@ -22,7 +22,9 @@ CASES = {
     "two_plates_one_pipeline": {"demo": "demo", "Plate 2": "demo"},
     "two_plates_two_pipelines": {"demo": "demo", "other": "kept_middle_and_override"},
     "odd_names": {"Größe (1)": "odd_names"},
+    "kept_as_tiff": {"demo": "kept_middle_and_override"},
 }
+STORAGE = {"kept_as_tiff": VFSConfig(materialization="disk")}
 
 
 def _rules(case):
@@ -37,7 +39,7 @@ def _rules(case):
             wells=index.wells,
             pipeline=validate(PipelineConfig, document),
             document=document,
-            storage=VFSConfig(),
+            storage=STORAGE.get(case, VFSConfig()),
             functions=functions,
         )
         plates.append(compile_plate(request))

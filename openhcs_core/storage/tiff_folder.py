@@ -1,0 +1,81 @@
+"""A well's images as a folder of TIFFs: one file a plane, label images in folders of their own.
+
+B02/B02_s001_w1_z001_t001.tif
+B02/labels/masks_w1/B02_s001_w1_z001_t001.tif
+"""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openhcs_core.storage.atomic import TEMPORARY_PREFIX, temporary_name
+from openhcs_core.storage.backends.disk_ import DiskStorageBackend
+
+if TYPE_CHECKING:
+    from openhcs_core.planes import PlaneKey
+    from openhcs_core.storage.ome_zarr.model import PlaneSource
+
+LABELS_FOLDER = "labels"
+
+
+def write_tiff_folder(
+    folder: Path,
+    planes: "Mapping[PlaneKey, PlaneSource]",
+    labels: "Mapping[str, Mapping[PlaneKey, PlaneSource]]",
+    *,
+    pixel_size_um: float | None = None,
+    confirm: Callable[[], None] | None = None,
+) -> None:
+    """Write a well's planes and labels, replacing the whole folder in one step.
+
+    Everything is built in a temporary folder beside `folder`, which then takes its place: no
+    reader sees a part of it, and no image of an earlier run stays. Equal input gives equal
+    bytes.
+
+    Parameters
+    ----------
+    folder : Path
+        Named like the well.
+    planes : mapping of PlaneKey to ndarray or callable
+        ``[Y, X]`` each, of any numeric dtype, or a function that returns one; a function is
+        called when its plane is written. A plane that is not there is a file that is not there.
+    labels : mapping of str to mapping of PlaneKey to ndarray or callable
+        Label images by name.
+    pixel_size_um : float, optional
+        Goes into the resolution tags; without it there are none.
+    confirm : callable, optional
+        Called when all is built, before the first rename; raises to leave `folder` as it was.
+
+    Raises
+    ------
+    InputDataError
+        A plane is empty or the folder cannot be written.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    begin = f"{TEMPORARY_PREFIX}{folder.name}-"
+    for stale in folder.parent.glob(f"{begin}*"):  # of a job that was killed
+        shutil.rmtree(stale)
+    stage = folder.with_name(begin + temporary_name().removeprefix(TEMPORARY_PREFIX))
+    try:
+        _write_planes(stage / folder.name, planes, pixel_size_um)
+        for name, drawn in labels.items():
+            _write_planes(stage / folder.name / LABELS_FOLDER / name, drawn, pixel_size_um)
+        if confirm is not None:
+            confirm()
+        if folder.exists():
+            folder.rename(stage / "before")
+        (stage / folder.name).rename(folder)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _write_planes(
+    folder: Path, planes: "Mapping[PlaneKey, PlaneSource]", pixel_size_um: float | None
+) -> None:
+    backend = DiskStorageBackend()
+    backend.ensure_directory(folder)
+    for key in sorted(planes):
+        source = planes[key]
+        plane = source() if callable(source) else source
+        backend.save(plane, folder / key.filename, pixel_size_um=pixel_size_um)
