@@ -22,4 +22,8 @@ onstart:
 
 
 onsuccess:
-    print(openhcs_session.describe_results(), file=sys.stderr)
+    print(openhcs_session.end(), file=sys.stderr)
+
+
+onerror:
+    print(openhcs_session.end(), file=sys.stderr)

@@ -6,19 +6,21 @@ from importlib import import_module
 import click
 
 from openhcs_core import __version__
-from openhcs_core.errors import ErrorGroup, OpenHCSError, render_error
+from openhcs_core.errors import EXIT_STOPPED, ErrorGroup, OpenHCSError, render_error
 
 _COMMANDS = {
     "compile": "openhcs_core.cli.compile_command:compile_command",
     "functions": "openhcs_core.cli.functions_command:functions_command",
     "index": "openhcs_core.cli.index_command:index_command",
     "run-step": "openhcs_core.cli.run_step_command:run_step_command",
+    "status": "openhcs_core.cli.status_command:status_command",
 }
 _SUMMARIES = {
     "compile": "Check config and pipeline, and write plans and rules.",
     "functions": "List and describe the functions a pipeline may use.",
     "index": "Show what a plate folder holds.",
     "run-step": "Do one step for one well: what every generated rule calls.",
+    "status": "Show what is done, what failed and why.",
 }
 
 
@@ -68,7 +70,7 @@ def main() -> int:
         return error.exit_code
     except click.Abort:
         print("stopped", file=sys.stderr)
-        return 130
+        return EXIT_STOPPED
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -12,6 +12,7 @@ from openhcs_core.runtime import (
     compute_images,
     execute_step,
     gather_table,
+    recorded,
     write_store_metadata,
 )
 
@@ -53,14 +54,10 @@ def run_step_command(
     _start_log(log)
     job = Job(plate_dir, step, digest)
     try:
-        if table is not None:
-            gather_table(job, table)
-        elif store:
-            write_store_metadata(job)
+        if images_only and well is not None:
+            compute_images(job, well, RegistryService().load)
         else:
-            assert well is not None
-            run = compute_images if images_only else execute_step
-            run(job, well, RegistryService().load)
+            _run_recorded(job, well, table)
     except OpenHCSError as error:
         logger.error("%s", error)  # noqa: TRY400  its text is the message; main prints it too
         raise
@@ -68,6 +65,17 @@ def run_step_command(
         logger.exception("this is a defect of openhcs-core; please report it with this log")
         raise
     logger.info("done")
+
+
+def _run_recorded(job: Job, well: str | None, table: str | None) -> None:
+    """Do the job; when it fails, leave a record of why."""
+    with recorded(job, well or table or "store"):
+        if well is not None:
+            execute_step(job, well, RegistryService().load)
+        elif table is not None:
+            gather_table(job, table)
+        else:
+            write_store_metadata(job)
 
 
 def _start_log(path: Path | None) -> None:

@@ -48,6 +48,11 @@ class RunLock:
         self._file.write(f"process {os.getpid()} on {os.uname().nodename}")
         self._file.flush()
 
+    @property
+    def signed(self) -> float:
+        """When the last holder signed: its modification time, in s."""
+        return Path(self._file.name).stat().st_mtime
+
     def owner(self) -> str:
         """Return what the last holder wrote."""
         self._file.seek(0)

@@ -81,6 +81,10 @@ class Manifest(FrozenModel):
             for number, plane in enumerate(stack.planes)
         }
 
+    def plane_digests(self) -> dict[str, str]:
+        """Return the digest of each output plane by its name."""
+        return {plane.name: plane.digest for stack in self.images for plane in stack.planes}
+
 
 def write_manifest(manifest: Manifest, plate_dir: Path) -> None:
     """Write a manifest under its final name, in one step."""

@@ -4,7 +4,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openhcs_core.errors import InputDataError
-from openhcs_core.plan import TablePlan, digest_bytes, table_path, table_plan_path, well_table_paths
+from openhcs_core.plan import (
+    TablePlan,
+    digest_bytes,
+    partial_table_path,
+    table_path,
+    table_plan_path,
+    well_table_paths,
+)
 from openhcs_core.runtime.job import Job
 from openhcs_core.storage.atomic import replace_file
 
@@ -36,6 +43,30 @@ def gather_table(job: Job, file: str) -> None:
     text = _join_tables(job, plan)
     job.read_plan(path, TablePlan)
     with replace_file(job.plate_dir / table_path(job.step, file)) as stream:
+        stream.write(text.encode())
+    (job.plate_dir / partial_table_path(job.step, file)).unlink(missing_ok=True)
+
+
+def write_partial_table(plate_dir: Path, plan: TablePlan, wells: tuple[str, ...]) -> None:
+    """Write the table of some wells under the partial table's name.
+
+    Parameters
+    ----------
+    plate_dir : Path
+        ``results/<plate>``.
+    plan : TablePlan
+        The whole table.
+    wells : tuple of str
+        The wells that are done, in plate order.
+
+    Raises
+    ------
+    InputDataError
+        A well's table or the plate map cannot be read.
+    """
+    job = Job(plate_dir, plan.step_name)
+    text = _join_tables(job, plan.model_copy(update={"wells": wells}))
+    with replace_file(plate_dir / partial_table_path(plan.step_name, plan.file)) as stream:
         stream.write(text.encode())
 
 

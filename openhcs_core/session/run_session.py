@@ -7,14 +7,15 @@ run holds it, this one may look on as long as nothing would change.
 
 from dataclasses import replace
 from functools import cache
+from math import inf
 from pathlib import Path
 
 from openhcs_core.errors import RunLockedError
-from openhcs_core.materialization import ROIOptions
-from openhcs_core.plan import StepPlan, output_files, store_path, table_path
 from openhcs_core.runtime import RunLock
 from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.orphaned_manifests import remove_orphaned_manifests
+from openhcs_core.session.run_end import end_run
+from openhcs_core.session.status import LastRun, PlateStatus, read_status
 from openhcs_core.storage import replace_file
 
 DEFAULT_CONFIG = "config/config.yaml"
@@ -89,32 +90,42 @@ class RunSession:
         lock.sign()
         self._lock = lock
 
-    def describe_results(self) -> str:
-        """Return where results are, for the end of a run."""
-        compilation = self._compilation or self.compile()
-        return describe_results(compilation)
+    def end(self) -> str:
+        """Write what came of the run; return it as text for people.
+
+        Returns
+        -------
+        str
+            Empty when the run never started.
+        """
+        if self._lock is None or self._compilation is None:
+            return ""
+        compiled = self._compilation.compiled
+        return end_run(compiled.results, read_status(compiled, LastRun(self._lock.signed)))
+
+    def status(self) -> list[PlateStatus]:
+        """Return what came of the last run, or comes of one that goes on; write nothing.
+
+        Raises
+        ------
+        ErrorGroup, OpenHCSError
+            Config or plates are wrong.
+        """
+        compilation = compile_workflow(self._config_path)
+        path = _lock_path(compilation)
+        if not path.exists():  # nothing has run yet
+            return read_status(compilation.compiled, LastRun(inf))
+        lock = RunLock(path)
+        try:
+            return read_status(compilation.compiled, LastRun(lock.signed, not lock.take()))
+        finally:
+            lock.close()
 
 
 @cache
 def session_for(config_path: str) -> RunSession:
     """Return this process's session of a config, the same for every Snakefile that asks."""
     return RunSession(config_path)
-
-
-def describe_results(compilation: Compilation) -> str:
-    """Return the places of tables, images and outlines, a line each."""
-    lines = []
-    for plate in compilation.compiled.plates:
-        folder = f"{compilation.compiled.results}/{plate.name}"
-        lines.append(f"Results of plate {plate.name!r} ({len(plate.wells)} wells) in {folder}/")
-        lines += [
-            f"  table   {folder}/{table_path(table.step_name, table.file)}"
-            for table in plate.tables
-        ]
-        lines += [f"  images  {folder}/{store_path(store.step_name)}" for store in plate.stores]
-        rois = sorted({plan.step_name for plan in plate.steps if _has_rois(plan)})
-        lines += [f"  ROIs    {folder}/rois/{step}/ (open in ImageJ or Fiji)" for step in rois]
-    return "\n".join(lines)
 
 
 def write_files(files: dict[str, str]) -> list[str]:
@@ -140,7 +151,3 @@ def _holds(path: Path, text: str) -> bool:
         return path.read_bytes() == text.encode()
     except FileNotFoundError:
         return False
-
-
-def _has_rois(plan: StepPlan) -> bool:
-    return any(isinstance(output.options, ROIOptions) for output in output_files(plan))

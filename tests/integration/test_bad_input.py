@@ -1,14 +1,8 @@
 """Wrong input: one clear message with file or key and remedy, before any job where possible."""
 
 import json
-import shutil
-from pathlib import Path
 
 import pytest
-
-DEMO_IMAGE = (
-    Path(__file__).parents[2] / "data/demo/9987_Plate_3434/TimePoint_1/ZStep_1/9987_B03_s1_w1.TIF"
-)
 
 
 @pytest.mark.parametrize(
@@ -99,35 +93,3 @@ def test_mistakes_of_a_plate_map(project, text, message):
     run = project.snakemake("--dry-run")
     assert run.returncode != 0
     assert message in run.output
-
-
-@pytest.mark.parametrize(
-    "damage", ["truncated", "empty", "text", "wrong shape"], ids=lambda name: name
-)
-def test_a_corrupt_image_fails_its_well_alone_and_is_named(project, damage):
-    import numpy as np
-    import tifffile
-
-    name = "9987_B03_s1_w1.TIF"
-    path = project.plate / "TimePoint_1/ZStep_1" / name
-    if damage == "wrong shape":
-        tifffile.imwrite(path, np.zeros((16, 16), "u2"))
-    else:
-        content = path.read_bytes()
-        path.write_bytes(
-            {"truncated": content[: len(content) * 6 // 10], "empty": b"", "text": b"version 1"}[
-                damage
-            ]
-        )
-    run = project.snakemake()
-    assert run.returncode != 0
-    assert name in run.output
-    assert "Traceback" not in run.output
-    assert (project.results / "manifests/count/B02.json").exists()
-    assert not (project.results / "manifests/clean/B03.json").exists()
-    assert not (project.results / "tables/count/cell_counts.csv").exists()
-    assert name in (project.results / "logs/clean/B03.log").read_text()
-    shutil.copy2(DEMO_IMAGE, path)
-    repaired = project.snakemake()
-    assert repaired.returncode == 0, repaired.output
-    assert {well for _, well in repaired.jobs} == {"B03", "cell_counts.csv", "intensities.csv"}
