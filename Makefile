@@ -25,11 +25,12 @@ setup: $(BIN)/.installed-dev ## Set up for development
 
 check: lint types pytest
 
-lint: $(BIN)/.installed-dev ## Style, layers, spelling, workflow format
+lint: $(BIN)/.installed-dev ## Style, layers, spelling, workflow format and lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
 	$(BIN)/codespell
 
 types: $(BIN)/.installed-dev ## mypy, strict

@@ -30,6 +30,7 @@ from openhcs_core.plan.layout import (
     well_table_paths,
 )
 from openhcs_core.plan.models import (
+    SOURCE_VERSION,
     CompiledPipeline,
     FunctionPlan,
     GroupPlan,
@@ -44,6 +45,7 @@ from openhcs_core.plan.models import (
 
 __all__ = [
     "LOCATION",
+    "SOURCE_VERSION",
     "STATUS",
     "WORKSPACE_METADATA",
     "CompiledPipeline",

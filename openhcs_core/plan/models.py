@@ -16,6 +16,8 @@ from openhcs_core.constants import Backend, Component, MemoryType
 from openhcs_core.materialization.spec import MaterializationSpec
 
 SCHEMA_VERSION = 1
+SOURCE_VERSION = "source"
+"""Key among a function's versions that is a digest of code; all others are distributions."""
 
 
 class SpecialOutputPlan(FrozenModel):

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from openhcs_core.pipeline import ProcessingContract
-from openhcs_core.plan import SpecialOutputPlan
+from openhcs_core.plan import SOURCE_VERSION, SpecialOutputPlan
 from openhcs_core.registry.signatures import annotated_schema, first_line, plain_defaults
 from openhcs_core.registry.source import source_digest
 from openhcs_core.registry.unified_registry import FunctionMetadata, LibraryRegistryBase
@@ -61,5 +61,5 @@ class OpenHCSRegistry(LibraryRegistryBase):
                 SpecialOutputPlan(name=output.name, spec=output.spec)
                 for output in getattr(function, "special_outputs", ())
             ),
-            versions={"source": source_digest(path, _PACKAGE), **libraries},
+            versions={SOURCE_VERSION: source_digest(path, _PACKAGE), **libraries},
         )

@@ -27,6 +27,7 @@ from openhcs_core.runtime.kept_images import write_kept_images
 from openhcs_core.runtime.manifest import FileRecord, Manifest, StackRecord, write_manifest
 from openhcs_core.runtime.outputs import Labels, collect_labels, make_files
 from openhcs_core.runtime.recompute import Recomputer
+from openhcs_core.runtime.versions import check_versions
 from openhcs_core.storage.atomic import replace_file
 
 logger = logging.getLogger(__name__)
@@ -58,10 +59,13 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     ------
     PlanChangedError
         The plan is another one, now or when the result is ready: nothing is written.
+    ConfigError
+        A library is of another version than planned.
     InputDataError, StepFunctionError, OutOfMemoryError
         See there.
     """
     plan = job.read_step_plan(well)
+    check_versions(plan)
     job = replace(job, digest=plan_digest(plan))
     source = _open_input(job, plan, well)
 
@@ -81,6 +85,7 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
 def compute_images(job: Job, well: str, load: FunctionLoader) -> None:
     """Compute the images of a step and well into the cache, and nothing else."""
     plan = job.read_step_plan(well)
+    check_versions(plan)
     _compute(plan, well, _open_input(job, plan, well), job.cache, load)
 
 

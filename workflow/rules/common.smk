@@ -1,4 +1,5 @@
 # What generated rules look up in the compiled plan (results/.plan/plan.json).
+OPENHCS_ENVIRONMENT = workflow.source_path("../envs/openhcs-core.yaml")
 
 
 def openhcs_well(wildcards):

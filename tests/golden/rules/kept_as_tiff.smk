@@ -16,6 +16,8 @@ rule clean:
         plate="demo",
         well="[A-Z]{1,2}[0-9]{2}",
     priority: 0
+    conda:
+        OPENHCS_ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: openhcs_mem_mb("clean", w, attempt),
         runtime=lambda w, attempt: openhcs_runtime("clean", w, attempt),
@@ -42,6 +44,8 @@ rule count:
         plate="demo",
         well="[A-Z]{1,2}[0-9]{2}",
     priority: 1
+    conda:
+        OPENHCS_ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: openhcs_mem_mb("count", w, attempt),
         runtime=lambda w, attempt: openhcs_runtime("count", w, attempt),
@@ -62,6 +66,8 @@ rule count__cell_counts:
     wildcard_constraints:
         plate="demo",
     localrule: True
+    conda:
+        OPENHCS_ENVIRONMENT
     params:
         digest=lambda w: openhcs_table_digest("count/cell_counts.csv", w),
     shell:

@@ -17,6 +17,8 @@ rule clean:
         row="[A-Z]{1,2}",
         column="[0-9]{2}",
     priority: 0
+    conda:
+        OPENHCS_ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: openhcs_mem_mb("clean", w, attempt),
         runtime=lambda w, attempt: openhcs_runtime("clean", w, attempt),
@@ -36,6 +38,8 @@ rule clean__store:
     wildcard_constraints:
         plate="demo",
     localrule: True
+    conda:
+        OPENHCS_ENVIRONMENT
     params:
         digest=lambda w: openhcs_store_digest("clean", w),
     shell:
@@ -60,6 +64,8 @@ rule count:
         row="[A-Z]{1,2}",
         column="[0-9]{2}",
     priority: 1
+    conda:
+        OPENHCS_ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: openhcs_mem_mb("count", w, attempt),
         runtime=lambda w, attempt: openhcs_runtime("count", w, attempt),
@@ -79,6 +85,8 @@ rule count__store:
     wildcard_constraints:
         plate="demo",
     localrule: True
+    conda:
+        OPENHCS_ENVIRONMENT
     params:
         digest=lambda w: openhcs_store_digest("count", w),
     shell:
@@ -96,6 +104,8 @@ rule count__cell_counts:
     wildcard_constraints:
         plate="demo",
     localrule: True
+    conda:
+        OPENHCS_ENVIRONMENT
     params:
         digest=lambda w: openhcs_table_digest("count/cell_counts.csv", w),
     shell:

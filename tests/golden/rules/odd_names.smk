@@ -15,6 +15,8 @@ rule step_step_1___m__247253:
         plate="Größe\\ \\(1\\)",
         well="[A-Z]{1,2}[0-9]{2}",
     priority: 0
+    conda:
+        OPENHCS_ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: openhcs_mem_mb("step 1 (µm)", w, attempt),
         runtime=lambda w, attempt: openhcs_runtime("step 1 (µm)", w, attempt),
@@ -38,6 +40,8 @@ rule step_input_64a2f3:
         plate="Größe\\ \\(1\\)",
         well="[A-Z]{1,2}[0-9]{2}",
     priority: 1
+    conda:
+        OPENHCS_ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: openhcs_mem_mb("input", w, attempt),
         runtime=lambda w, attempt: openhcs_runtime("input", w, attempt),
@@ -64,6 +68,8 @@ rule step_class_e9cc73:
         row="[A-Z]{1,2}",
         column="[0-9]{2}",
     priority: 2
+    conda:
+        OPENHCS_ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: openhcs_mem_mb("class", w, attempt),
         runtime=lambda w, attempt: openhcs_runtime("class", w, attempt),
@@ -83,6 +89,8 @@ rule class__store:
     wildcard_constraints:
         plate="Größe\\ \\(1\\)",
     localrule: True
+    conda:
+        OPENHCS_ENVIRONMENT
     params:
         digest=lambda w: openhcs_store_digest("class", w),
     shell:
@@ -100,6 +108,8 @@ rule class__intensities:
     wildcard_constraints:
         plate="Größe\\ \\(1\\)",
     localrule: True
+    conda:
+        OPENHCS_ENVIRONMENT
     params:
         digest=lambda w: openhcs_table_digest("class/intensities.csv", w),
     shell:

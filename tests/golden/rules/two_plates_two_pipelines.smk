@@ -15,6 +15,8 @@ rule clean:
         plate="demo",
         well="[A-Z]{1,2}[0-9]{2}",
     priority: 0
+    conda:
+        OPENHCS_ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: openhcs_mem_mb("clean", w, attempt),
         runtime=lambda w, attempt: openhcs_runtime("clean", w, attempt),
@@ -38,6 +40,8 @@ rule flatten:
         plate="demo",
         well="[A-Z]{1,2}[0-9]{2}",
     priority: 1
+    conda:
+        OPENHCS_ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: openhcs_mem_mb("flatten", w, attempt),
         runtime=lambda w, attempt: openhcs_runtime("flatten", w, attempt),
@@ -67,6 +71,8 @@ rule count:
         row="[A-Z]{1,2}",
         column="[0-9]{2}",
     priority: 2
+    conda:
+        OPENHCS_ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: openhcs_mem_mb("count", w, attempt),
         runtime=lambda w, attempt: openhcs_runtime("count", w, attempt),
@@ -86,6 +92,8 @@ rule count__store:
     wildcard_constraints:
         plate="demo",
     localrule: True
+    conda:
+        OPENHCS_ENVIRONMENT
     params:
         digest=lambda w: openhcs_store_digest("count", w),
     shell:
@@ -108,6 +116,8 @@ rule clean__other:
         row="[A-Z]{1,2}",
         column="[0-9]{2}",
     priority: 0
+    conda:
+        OPENHCS_ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: openhcs_mem_mb("clean", w, attempt),
         runtime=lambda w, attempt: openhcs_runtime("clean", w, attempt),
@@ -127,6 +137,8 @@ rule clean__store:
     wildcard_constraints:
         plate="other",
     localrule: True
+    conda:
+        OPENHCS_ENVIRONMENT
     params:
         digest=lambda w: openhcs_store_digest("clean", w),
     shell:
@@ -151,6 +163,8 @@ rule count__other:
         row="[A-Z]{1,2}",
         column="[0-9]{2}",
     priority: 1
+    conda:
+        OPENHCS_ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: openhcs_mem_mb("count", w, attempt),
         runtime=lambda w, attempt: openhcs_runtime("count", w, attempt),
@@ -170,6 +184,8 @@ rule count__store__other:
     wildcard_constraints:
         plate="other",
     localrule: True
+    conda:
+        OPENHCS_ENVIRONMENT
     params:
         digest=lambda w: openhcs_store_digest("count", w),
     shell:
@@ -187,6 +203,8 @@ rule count__cell_counts:
     wildcard_constraints:
         plate="demo|other",
     localrule: True
+    conda:
+        OPENHCS_ENVIRONMENT
     params:
         digest=lambda w: openhcs_table_digest("count/cell_counts.csv", w),
     shell:
@@ -204,6 +222,8 @@ rule count__intensities:
     wildcard_constraints:
         plate="demo",
     localrule: True
+    conda:
+        OPENHCS_ENVIRONMENT
     params:
         digest=lambda w: openhcs_table_digest("count/intensities.csv", w),
     shell:

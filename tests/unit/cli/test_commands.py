@@ -114,3 +114,18 @@ def test_exit_code_4_for_a_function_that_raises(compiled):
     assert "step 'clean', well B02: openhcs:stack_percentile_normalize raised" in run.stderr
     assert "Traceback" not in run.stderr
     assert "stack_percentile_normalize raised" in (compiled / "log.txt").read_text()
+
+
+def test_exit_code_2_for_a_job_with_another_library_version(compiled, tmp_path):
+    shutil.copytree(compiled, tmp_path / "copy")
+    plan = tmp_path / "copy/results/demo/plan/clean.json"
+    data = json.loads(plan.read_text())
+    data["groups"][0]["functions"][0]["versions"]["scipy"] = "0.1"
+    plan.write_text(json.dumps(data))
+    run = _run(
+        *("run-step", "--plate-dir", "results/demo", "--step", "clean", "--well", "B02"),
+        cwd=tmp_path / "copy",
+    )
+    assert run.returncode == 2
+    assert "step 'clean' was planned with scipy 0.1 (here: " in run.stderr
+    assert not (tmp_path / "copy/results/demo/manifests").exists()
