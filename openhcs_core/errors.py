@@ -17,6 +17,9 @@ EXIT_STOPPED = 130
 """A person stopped it (SIGINT): what shells use."""
 
 
+_PREFIX = "error: "
+
+
 class OpenHCSError(Exception):
     """Base of every error that is not a defect of this software."""
 
@@ -156,7 +159,7 @@ def collecting(errors: list[OpenHCSError], where: str | None = None) -> Iterator
 def render_error(error: OpenHCSError | ErrorGroup) -> str:
     """Return an error, or every error of a group, as text for people: place, then message."""
     if isinstance(error, ErrorGroup):
-        parts = [render_error(member) for member in error.members]
-        return "\n".join([f"error: {error.message}", *(f"  {part}" for part in parts)])
+        parts = [render_error(member).removeprefix(_PREFIX) for member in error.members]
+        return "\n".join([f"{_PREFIX}{error.message}", *(f"  {part}" for part in parts)])
     places = ", ".join(getattr(error, "__notes__", ()))
-    return f"{places}: {error}" if places else f"error: {error}"
+    return f"{places}: {error}" if places else f"{_PREFIX}{error}"

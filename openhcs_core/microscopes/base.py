@@ -42,8 +42,10 @@ class MicroscopeHandler(ABC):
 
         Raises
         ------
+        ConfigError
+            There is no such folder.
         InputDataError
-            The folder is missing, empty or cannot be listed.
+            It is empty or cannot be listed.
         """
         check_plate_folder(plate_path)
         return self.find_evidence(plate_path)
@@ -53,8 +55,10 @@ class MicroscopeHandler(ABC):
 
         Raises
         ------
+        ConfigError
+            There is no such folder.
         InputDataError
-            The folder is missing, empty, holds no such images, or contradicts itself.
+            It is empty, holds no such images, or contradicts itself.
         """
         check_plate_folder(plate_path)
         with _collector_paused():
@@ -90,18 +94,21 @@ def check_plate_folder(plate_path: Path) -> None:
 
     Raises
     ------
+    ConfigError
+        There is no such folder.
     InputDataError
-        It is missing, a file, empty, or cannot be listed.
+        It is empty or cannot be listed.
     """
     try:
         with os.scandir(plate_path) as entries:
             is_empty = next(entries, None) is None
     except FileNotFoundError as error:
-        raise InputDataError(
-            f"plate folder {plate_path} does not exist; check the plate's path in the config"
+        raise ConfigError(
+            f"plate folder {plate_path} does not exist; check the plate's path, and whether its "
+            "drive is mounted"
         ) from error
     except NotADirectoryError as error:
-        raise InputDataError(f"{plate_path} is a file; expected the folder of a plate") from error
+        raise ConfigError(f"{plate_path} is a file; expected the folder of a plate") from error
     except OSError as error:
         raise InputDataError(
             f"plate folder {plate_path} cannot be listed: {error.strerror or error}"
@@ -133,8 +140,10 @@ def find_claims(plate_path: Path) -> dict[str, str]:
 
     Raises
     ------
+    ConfigError
+        There is no such folder.
     InputDataError
-        The folder is missing, empty or cannot be listed.
+        It is empty or cannot be listed.
     """
     claims = {name: load_handler(name).detect(plate_path) for name in sorted(HANDLERS)}
     return {name: reason for name, reason in claims.items() if reason is not None}
@@ -146,9 +155,9 @@ def get_handler(name: str, plate_path: Path) -> MicroscopeHandler:
     Raises
     ------
     ConfigError
-        No handler is called `name`.
+        No handler is called `name`, or there is no such folder.
     InputDataError
-        ``"auto"``, and none or several handlers know this plate, or its folder is missing.
+        ``"auto"``, and none or several handlers know this plate.
     """
     if name != AUTO:
         return load_handler(name)

@@ -9,6 +9,7 @@ from openhcs_core.microscopes.plate_index import ImageFile, PlateIndex
 from openhcs_core.planes import row_number, split_well, well_order
 
 ALL_WELLS = "all"
+_LISTED_WELLS = 24
 SCHEMA_VERSION = 1
 
 
@@ -105,8 +106,8 @@ def select_wells(
     left = tuple(well for well in known if well in chosen and well not in excluded)
     if not left:
         raise ConfigError(
-            f"plate {index.plate_path}: no well is left of wells {_say(wells)} without "
-            f"{_say(exclude)}; its wells are {', '.join(known)}"
+            f"{index.plate_path}: no well is left of wells {_say(wells)} without "
+            f"{_say(exclude)}; the plate's wells are {_say_all(known)}"
         )
     return left
 
@@ -124,11 +125,11 @@ def _resolve(
             found = {selection} if isinstance(selection, str) else set(selection)
             unknown = sorted(found - set(known), key=well_order)
     except ValueError as error:
-        raise ConfigError(f"plate {index.plate_path}: {key}: {error}") from error
+        raise ConfigError(f"{index.plate_path}: {key}: {error}") from error
     if unknown:
         raise ConfigError(
-            f"plate {index.plate_path}: {key} names {', '.join(unknown)}, which the plate does not "
-            f"have; its wells are {', '.join(known)}"
+            f"{index.plate_path}: {key} names {', '.join(unknown)}, which the plate does not have; "
+            f"its wells are {_say_all(known)}"
         )
     return found
 
@@ -146,3 +147,10 @@ def _rectangle(known: Sequence[str], corners: str) -> set[str]:
 
 def _say(selection: str | Sequence[str]) -> str:
     return selection if isinstance(selection, str) else f"[{', '.join(selection)}]"
+
+
+def _say_all(wells: Sequence[str]) -> str:
+    """List wells; of many the first and the last."""
+    if len(wells) <= _LISTED_WELLS:
+        return ", ".join(wells)
+    return f"{wells[0]} to {wells[-1]} ({len(wells)})"

@@ -38,8 +38,10 @@ class RegistryService:
             No such library.
         """
         if library not in self._table:
+            close = get_close_matches(library, self._table, n=1, cutoff=0.8)
+            remedy = f"did you mean {close[0]!r}? " if close else ""
             raise CompileError(
-                f"unknown library {library!r}; known: {', '.join(sorted(self._table))}"
+                f"unknown library {library!r}; {remedy}known: {', '.join(sorted(self._table))}"
             )
         if library not in self._registries:
             module_name, class_name = self._table[library].split(":")

@@ -83,8 +83,9 @@ def _check_missing(
     if missing and settings.missing_images == "error":
         shown = ", ".join(key.filename for key in missing[:_SHOWN_MISSING])
         more = f" and {len(missing) - _SHOWN_MISSING} more" if len(missing) > _SHOWN_MISSING else ""
+        count = "1 image is" if len(missing) == 1 else f"{len(missing)} images are"
         raise InputDataError(
-            f"plate {name!r}: {len(missing)} images are missing in {settings.path}: {shown}{more}; "
+            f"plate {name!r}: {count} missing in {settings.path}: {shown}{more}; "
             "copy them, leave the wells out (exclude_wells), or accept holes "
             "(missing_images: allow)"
         )

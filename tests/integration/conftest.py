@@ -1,6 +1,5 @@
 """Projects in temporary folders, run through the real snakemake."""
 
-import itertools
 import re
 import shutil
 import subprocess
@@ -8,9 +7,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
-import tifffile
+
+from openhcs_core.testing.plates import write_imagexpress_plate
 
 ROOT = Path(__file__).parents[2]
 DEMO_PLATE = ROOT / "data/demo/9987_Plate_3434"
@@ -91,51 +90,13 @@ def make_project(folder, plate=DEMO_PLATE):
     return project
 
 
-_HTD = """"HTSInfoFile", Version 1.0
-"TimePoints", 1
-"ZSeries", FALSE
-"XWells", 12
-"YWells", 1
-"WellsSelection1", {wells}
-"Sites", TRUE
-"XSites", 2
-"YSites", 1
-"SiteSelection1", TRUE, TRUE
-"Waves", TRUE
-"NWavelengths", 1
-"WaveName1", "DAPI"
-"WaveCollect1", 1
-"EndFile"
-"""
-
-
-def write_plate(folder, columns, shape=(64, 64)):
-    """Write a plate with HTD: row A, two sites, one wave; a few round nuclei in each field."""
-    selected = ("TRUE" if column in columns else "FALSE" for column in range(1, 13))
-    images = folder / "TimePoint_1"
-    images.mkdir(parents=True)
-    (folder / "P.HTD").write_text(_HTD.format(wells=", ".join(selected)))
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    for column, site in itertools.product(columns, (1, 2)):
-        random = np.random.default_rng(10 * column + site)
-        image = random.poisson(200, shape)
-        for at_y, at_x in random.integers(8, min(shape) - 8, (3 + site, 2)):
-            image[(y - at_y) ** 2 + (x - at_x) ** 2 < 25] += 3000
-        tifffile.imwrite(image_path(folder, f"A{column:02d}", site), image.astype(np.uint16))
-
-
-def image_path(plate, well, site):
-    """Return where :func:`write_plate` put an image."""
-    return plate / "TimePoint_1" / f"P_{well}_s{site}_w1.TIF"
-
-
 @pytest.fixture
 def small_project(tmp_path):
     """Make a project with a plate of small images, the columns given."""
 
     def make(columns, folder="small"):
         project = Project(tmp_path / folder)
-        write_plate(project.plate, columns)
+        write_imagexpress_plate(project.plate, columns)
         project.write("config/config.yaml", "plates:\n  demo: {path: plate}\n")
         return project
 

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from openhcs_core.testing.plates import image_path
+
 DEMO_PLATE = Path(__file__).parents[2] / "data/demo/9987_Plate_3434"
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 8192\n"
 PIPELINE = """
@@ -29,7 +31,10 @@ overrides:
 DAMAGES = {
     "A02": (lambda content: b"not an image", "found other content beginning with b'not an image'"),
     "A03": (lambda content: b"", "found an empty file (0 bytes)"),
-    "A04": (lambda content: content[: len(content) * 6 // 10], "(truncated)"),
+    "A04": (
+        lambda content: content[: len(content) * 6 // 10],
+        "truncated or damaged",
+    ),
     "A05": (lambda content: content[:8] + bytes(len(content) - 8), "its end was lost"),
     "A06": (lambda content: np.zeros((16, 16), "u2"), "expected 64x64 uint16, found 16x16 uint16"),
     "A07": (lambda content: np.zeros((64, 64), "f4"), "expected 64x64 uint16, found 64x64 float32"),
@@ -51,12 +56,8 @@ def _bytes(project):
     }
 
 
-def _image(project, well, site=2):
-    return project.plate / "TimePoint_1" / f"P_{well}_s{site}_w1.TIF"
-
-
 def _damage(project, well, damage):
-    path = _image(project, well)
+    path = image_path(project.plate, well, 2)
     content = damage(path.read_bytes())
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -83,7 +84,7 @@ def test_from_seven_bad_images_and_a_raising_function_to_repaired(small_project,
     for well, (_, text) in DAMAGES.items():
         row = status[well]
         assert (row["state"], row["step"], row["exit_code"]) == ("failed", "count", "3")
-        assert _image(project, well).name in row["reason"]
+        assert image_path(project.plate, well, 2).name in row["reason"]
         assert text in row["reason"]
         assert text in run.output
         assert text in (project.results / row["log"]).read_text()

@@ -9,6 +9,8 @@ import pytest
 import tifffile
 import zarr
 
+from openhcs_core.testing.plates import image_path
+
 UPSTREAM_NOISE = [
     "ignore::DeprecationWarning",
     "ignore::FutureWarning",
@@ -136,8 +138,8 @@ def test_the_next_step_reads_tiffs_and_notices_alteration(tiff_project):
 def holey(small_project):
     """A plate without one well, and without a site of two others."""
     project = small_project([1, 2, 3, 4])
-    for name in ("A02_s1", "A02_s2", "A03_s1", "A04_s2"):
-        (project.plate / f"TimePoint_1/P_{name}_w1.TIF").unlink()
+    for well, site in (("A02", 1), ("A02", 2), ("A03", 1), ("A04", 2)):
+        image_path(project.plate, well, site).unlink()
     project.write(
         "config/pipeline.yaml",
         "steps:\n  - {name: count, func: openhcs:count_cells_single_channel}\n",
@@ -164,7 +166,7 @@ def test_one_well_and_single_sites_absent_in_ome_zarr(holey):
     assert fields == {"A/01": ["0", "1"], "A/03": ["1"], "A/04": ["0"]}
     for well, site in (("A03", 2), ("A04", 1)):
         array = zarr.open_array(store / f"A/{well[1:]}/{site - 1}/0", mode="r")
-        image = tifffile.imread(holey.plate / f"TimePoint_1/P_{well}_s{site}_w1.TIF")
+        image = tifffile.imread(image_path(holey.plate, well, site))
         np.testing.assert_array_equal(array[0, 0, 0], image)
     _assert_tables_keep_their_sites(holey)
 

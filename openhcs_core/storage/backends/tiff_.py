@@ -113,8 +113,9 @@ def _check_complete(tif: "TiffFile", path: Path) -> None:
         inside = [end for end in present if end <= size]
         if len(inside) < len(segments) or not segments:
             raise InputDataError(
-                f"{path}: page {number} expected {len(segments)} strips or tiles of pixels, "
-                f"found {len(inside)} whole in {size} bytes (truncated); {_COPY_AGAIN}"
+                f"{path}: truncated or damaged: page {number} expected {len(segments)} strips or "
+                f"tiles of pixels up to byte {max(present, default=0)}, found {len(inside)} whole "
+                f"in {size} bytes; {_COPY_AGAIN}"
             )
         expected_bytes = page.size * page.bitspersample // 8
         if (

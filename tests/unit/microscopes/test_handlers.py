@@ -52,16 +52,16 @@ def test_unknown_microscope_lists_the_known(demo_plate):
 
 
 @pytest.mark.parametrize("name", ["auto", "imagexpress"])
-def test_missing_empty_and_wrong_folders_are_data_errors(tmp_path, name):
+def test_missing_empty_and_wrong_folders_are_told_apart(tmp_path, name):
     def index(path: Path):
         return get_handler(name, path).index(path)
 
-    with pytest.raises(InputDataError, match="does not exist"):
+    with pytest.raises(ConfigError, match="does not exist"):
         index(tmp_path / "absent")
     with pytest.raises(InputDataError, match="is empty"):
         index(tmp_path)
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(InputDataError, match="is a file"):
+    with pytest.raises(ConfigError, match="is a file"):
         index(tmp_path / "notes.txt")
     with pytest.raises(InputDataError, match="looked for") as caught:
         index(tmp_path)

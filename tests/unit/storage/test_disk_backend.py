@@ -91,7 +91,9 @@ def test_missing_strips_are_not_filled_with_zeros(disk, tmp_path):
     with tifffile.TiffFile(path, mode="r+") as tif:
         counts = tif.pages[0].tags["StripByteCounts"]
         counts.overwrite([*counts.value[:3], 0])
-    with pytest.raises(InputDataError, match=r"a\.tif: page 0 expected 4 strips .* found 3 whole"):
+    with pytest.raises(
+        InputDataError, match=r"a\.tif: .*page 0 expected 4 strips .* found 3 whole"
+    ):
         disk.load(path)
 
 
@@ -99,7 +101,9 @@ def test_a_strip_beyond_the_end_of_the_file_is_an_error(disk, tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.ones((64, 64), "uint16"), photometric="minisblack")
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputDataError, match=r"a\.tif: page 0 expected 1 strips .* found 0 whole"):
+    with pytest.raises(
+        InputDataError, match=r"a\.tif: .*page 0 expected 1 strips .* found 0 whole"
+    ):
         disk.load(path)
 
 

@@ -1,0 +1,198 @@
+"""Wrong input, one mistake a case: what is wrong, and how to make it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from openhcs_core.testing.plates import image_path
+
+CONFIG = """plates:
+  demo: {path: plate}
+"""
+PIPELINE = """steps:
+  - name: smooth
+    func: {skimage:filters.gaussian: {sigma: 1}}
+  - name: count
+    func: {openhcs:count_cells_single_channel: {min_area: 20}}
+"""
+PLATE_MAP = "plates:\n  demo: {path: plate, plate_map: map.csv}\n"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One mistake.
+
+    `files` replaces files of the project and is shown; `change` does something to its folder
+    and `title` says what. `job` names a well whose first step is run.
+    """
+
+    title: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    change: Callable[[Path], object] | None = None
+    job: str | None = None
+
+
+def _plate(text):
+    return {"config/config.yaml": f"plates:\n  demo: {text}\n"}
+
+
+def _step(text):
+    return {"config/pipeline.yaml": f"steps:\n  - {text}\n"}
+
+
+def _empty(project):
+    for path in sorted((project / "plate").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def _rename_plate(project):
+    (project / "plate").rename(project / "away")
+
+
+def _image(project):
+    return image_path(project / "plate", "A02", 1)
+
+
+def _bytes(make):
+    def change(project):
+        path = _image(project)
+        path.write_bytes(make(path.read_bytes()))
+
+    return change
+
+
+def _array(array):
+    return lambda project: tifffile.imwrite(_image(project), array)
+
+
+SEVERAL = {
+    "config/config.yaml": "plates:\n"
+    "  demo: {path: plate, wells: [A01, A09]}\n"
+    "  other: {path: nowhere}\n",
+    "config/pipeline.yaml": "steps:\n"
+    "  - {name: count, func: {skimage:filters.gausian: {sigma: 1}}}\n"
+    "  - {name: count, func: {openhcs:count_cells_single_channel: {min_aera: 20}}}\n",
+}
+
+SECTIONS = {
+    "Config": [
+        Case("A misspelt key", _plate("{path: plate, wels: [A01]}")),
+        Case("A key that does not exist", {"config/config.yaml": CONFIG + "colour: blue\n"}),
+        Case("A key that is missing", _plate("{wells: all}")),
+        Case("A value that is none of those allowed", _plate("{path: plate, raw: no}")),
+        Case(
+            "A number out of range",
+            {"config/config.yaml": CONFIG + "storage: {zarr: {compression_level: 10}}\n"},
+        ),
+        Case(
+            "Text where a number belongs",
+            {"config/config.yaml": CONFIG + "storage: {cache_gb: lots}\n"},
+        ),
+        Case("Two plates of one name", {"config/config.yaml": CONFIG + "  demo: {path: plate2}\n"}),
+        Case("A name no file can have", {"config/config.yaml": "plates:\n  a/b: {path: plate}\n"}),
+        Case("Not YAML", {"config/config.yaml": "plates:\n  demo: {path: plate\n"}),
+        Case(
+            "A pipeline file that is not there",
+            {"config/config.yaml": CONFIG + "pipeline: config/pipelin.yaml\n"},
+        ),
+        Case("Several mistakes at once", SEVERAL),
+    ],
+    "Plate": [
+        Case("A folder that is not there", change=_rename_plate),
+        Case("An empty folder", change=_empty),
+        Case(
+            "A folder that is no plate",
+            change=lambda project: (_empty(project), (project / "plate/notes.txt").touch()),
+        ),
+        Case("A file instead of a folder", _plate("{path: config/config.yaml}")),
+        Case("A well that does not exist", _plate("{path: plate, wells: [A01, H12]}")),
+        Case("A well that is not written as one", _plate("{path: plate, wells: [A1]}")),
+        Case("A rectangle of wells that is none", _plate('{path: plate, wells: "A01-A03"}')),
+        Case(
+            "A missing image (`A02`, site 1)",
+            change=lambda project: _image(project).unlink(),
+        ),
+        Case(
+            "A plate map without wells",
+            {"map.csv": "name,dose\nA01,1\n"} | {"config/config.yaml": PLATE_MAP},
+        ),
+        Case(
+            "A plate map with a well twice",
+            {"map.csv": "well,dose\nA01,1\nA01,2\n"} | {"config/config.yaml": PLATE_MAP},
+        ),
+    ],
+    "Pipeline": [
+        Case("A misspelt key of a step", _step("{name: count, func: 'openhcs:tophat', kep: true}")),
+        Case("A function that does not exist", _step("{name: s, func: 'openhcs:max_projektion'}")),
+        Case("A library that does not exist", _step("{name: s, func: 'skimaje:filters.median'}")),
+        Case("A reference without library", _step("{name: s, func: max_projection}")),
+        Case("A misspelt parameter", _step("{name: s, func: {openhcs:tophat: {selem: 3}}}")),
+        Case(
+            "A parameter of the wrong type",
+            _step("{name: s, func: {openhcs:tophat: {selem_radius: big}}}"),
+        ),
+        Case(
+            "A parameter out of range",
+            _step("{name: s, func: {openhcs:tophat: {selem_radius: 0}}}"),
+        ),
+        Case(
+            "A parameter that is none of those allowed",
+            _step("{name: s, func: {openhcs:count_cells_single_channel: {threshold_method: ots}}}"),
+        ),
+        Case(
+            "Two steps of one name",
+            {
+                "config/pipeline.yaml": "steps:\n"
+                "  - {name: s, func: openhcs:tophat}\n"
+                "  - {name: s, func: openhcs:max_projection}\n"
+            },
+        ),
+        Case("A channel the plate does not have", _step("{name: s, func: {GFP: openhcs:tophat}}")),
+        Case(
+            "An override for a well that does not exist",
+            {
+                "config/pipeline.yaml": PIPELINE
+                + "overrides:\n  - {wells: [B07], set: {count: {min_area: 40}}}\n"
+            },
+        ),
+        Case(
+            "An override of a step that does not exist",
+            {
+                "config/pipeline.yaml": PIPELINE
+                + "overrides:\n  - {wells: [A02], set: {cout: {min_area: 40}}}\n"
+            },
+        ),
+    ],
+    "Images, found by the job that reads them": [
+        Case("Text named `.TIF`", change=_bytes(lambda _: b"Thursday"), job="A02"),
+        Case("A file of 0 bytes", change=_bytes(lambda _: b""), job="A02"),
+        Case("A truncated file", change=_bytes(lambda image: image[: len(image) // 2]), job="A02"),
+        Case(
+            "A file whose end was overwritten with zeros",
+            change=_bytes(lambda image: image[:8] + bytes(len(image) - 8)),
+            job="A02",
+        ),
+        Case(
+            "A git-LFS pointer instead of the image",
+            change=_bytes(lambda _: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+            job="A02",
+        ),
+        Case("An image of another shape", change=_array(np.zeros((32, 64), "u2")), job="A02"),
+        Case("An image of another dtype", change=_array(np.zeros((64, 64), "f4")), job="A02"),
+    ],
+    "Functions, while they run": [
+        Case(
+            "A function that raises",
+            {"config/pipeline.yaml": PIPELINE.replace("sigma: 1", "sigma: -1")},
+            job="A02",
+        ),
+        Case(
+            "Values that do not fit the dtype asked for",
+            _step("{name: s, func: 'openhcs:tophat', output_dtype: uint8}"),
+            job="A02",
+        ),
+    ],
+}
