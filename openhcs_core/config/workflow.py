@@ -152,7 +152,7 @@ class StepConfig(FrozenModel):
     slice_by_slice: Annotated[
         bool | None, Field(description="null: along anything but z, for functions that can do both")
     ] = None
-    keep: Annotated[bool, Field(description="Keep this step's images as OME-Zarr")] = False
+    keep: Annotated[bool, Field(description="Keep this step's images")] = False
     output_dtype: (
         Annotated[
             Literal["uint8", "uint16", "int32", "float32", "float64"],

@@ -26,6 +26,7 @@ from openhcs_core.plan import (
 )
 from openhcs_core.registry import RegistryService
 from openhcs_core.runtime import Location
+from openhcs_core.session.leftovers import find_leftovers
 from openhcs_core.session.plates import OpenPlate, open_plate
 
 
@@ -158,6 +159,11 @@ def _compile_plate(
     warnings = [*plate.index.warnings, *find_warnings(plan, request)]
     if plate_map is not None:
         warnings += plate_map.find_warnings(plate.wells)
+    if leftovers := find_leftovers(plan, Path(config.results) / plate.name):
+        warnings.append(
+            f"left by an earlier pipeline and no longer updated: {', '.join(leftovers)}; remove "
+            "what nobody needs"
+        )
     return _CompiledPlate(plan, files, tuple(f"plate {plate.name!r}: {text}" for text in warnings))
 
 

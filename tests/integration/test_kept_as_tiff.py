@@ -55,6 +55,7 @@ def test_only_the_kept_step_runs_again_for_another_backend(as_tiff):
         ("count", "B03"),
     }
     assert "results/demo/images/count/" in run.output
+    assert "left by an earlier pipeline and no longer updated: count.ome.zarr" in run.output
 
 
 def test_tiffs_have_the_values_and_dtype_of_the_ome_zarr_plate(as_tiff):

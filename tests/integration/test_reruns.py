@@ -73,6 +73,35 @@ def test_images_gone_from_the_cache_are_recomputed_by_the_job_that_needs_them(fi
     assert list((finished.folder / "results/.cache").rglob("*.npy"))
 
 
+@pytest.mark.parametrize("times", ["kept", "lost"])
+def test_results_copied_elsewhere_without_cache_continue(finished, tmp_path, times):
+    """Plate and results in other places, nothing of the old project left."""
+    elsewhere = type(finished)(tmp_path / "elsewhere")
+    copy = shutil.copy2 if times == "kept" else shutil.copyfile
+    shutil.copytree(
+        finished.folder / "results",
+        elsewhere.folder / "results",
+        ignore=shutil.ignore_patterns(".cache"),
+        copy_function=copy,
+    )
+    shutil.copytree(finished.plate, tmp_path / "mounted", copy_function=shutil.copy2)
+    elsewhere.write("config/config.yaml", f"plates:\n  demo: {{path: {tmp_path / 'mounted'}}}\n")
+    text = (finished.folder / "config/pipeline.yaml").read_text()
+    elsewhere.write("config/pipeline.yaml", text)
+    twin = finished.copy_to(tmp_path / "twin")
+    shutil.rmtree(finished.folder)
+    if times == "kept":
+        assert _jobs(elsewhere) == []
+    for project in (elsewhere, twin):
+        project.write("config/pipeline.yaml", text.replace("min_area: 20", "min_area: 60"))
+        jobs = _jobs(project)
+        assert set(COUNT + TABLES) <= set(jobs)
+        if times == "kept":
+            assert jobs == sorted(COUNT + TABLES)
+    assert _bytes(elsewhere) == _bytes(twin)
+    assert _jobs(elsewhere) == []
+
+
 def test_an_override_runs_one_well_and_so_does_its_removal(finished):
     text = (finished.folder / "config/pipeline.yaml").read_text()
     override = 'overrides:\n  - {wells: [B02], set: {count: {"1": {min_area: 90}}}}\n'
