@@ -40,8 +40,8 @@ def end_run(results: str, plates: list[PlateStatus]) -> str:
         lines += [_headline(status, folder), *_describe_failures(status, folder)]
         lines += [f"  {kind:<7} {place}" for kind, place in _write_tables(status, folder)]
         lines += [f"  {kind:<7} {place}" for kind, place in _other_results(status.plate, folder)]
-    if any(status.count("failed") for status in plates):
-        lines.append("The same command again tries the failed wells, and no others.")
+    if any(status.failed for status in plates):
+        lines.append("The same command again tries what failed, and repeats nothing else.")
     return "\n".join(lines)
 
 
