@@ -46,14 +46,21 @@ def initialize_step_plans(
     """
     errors = ErrorList(request.document)
     plate = _Source(None, component_values(request.index, request.wells))
-    source, plans = plate, []
+    source: _Source | None = plate
+    plans: list[StepPlan] = []
     for number, step in enumerate(request.pipeline.steps):
         if step.input_source == "pipeline_start":
             source = plate
+        if source is None:
+            _check_step(step, number, request.pipeline, request.functions, errors)
+            continue
+        before = len(errors.errors)
         plan = _plan_step(step, number, source, request, overrides, errors)
-        if plan is not None:
-            plans.append(plan)
-            source = _Source(step.name, values_after(plan, source.values))
+        if plan is None or len(errors.errors) > before:
+            source = None  # what a wrong step leaves is not known: the next is checked without
+            continue
+        source = _Source(step.name, values_after(plan, source.values))
+        plans.append(plan)
     raise_all(request.document.path, errors.errors)
     return tuple(plans)
 
@@ -64,11 +71,21 @@ def find_mistakes(
     """Return every mistake of a pipeline that can be known without its plate."""
     errors = ErrorList(document)
     for number, step in enumerate(pipeline.steps):
-        pattern = _parse_step(step, number, pipeline, errors)
-        for entry in pattern.entries if pattern is not None else ():
-            for call in entry.calls:
-                find_function(call, step, functions, errors)
+        _check_step(step, number, pipeline, functions, errors)
     return errors.errors
+
+
+def _check_step(
+    step: StepConfig,
+    number: int,
+    pipeline: PipelineConfig,
+    functions: FunctionCatalogue,
+    errors: ErrorList,
+) -> None:
+    pattern = _parse_step(step, number, pipeline, errors)
+    for entry in pattern.entries if pattern is not None else ():
+        for call in entry.calls:
+            find_function(call, step, functions, errors)
 
 
 def _parse_step(

@@ -109,7 +109,7 @@ def _locate(path: str, text: str) -> LocatedDocument:
 
 def _find_duplicates(path: str, node: Any, at: KeyPath) -> Iterator[ConfigError]:
     """Yield an error for each key that stands twice in one mapping of a composed document."""
-    from ruamel.yaml.nodes import MappingNode, SequenceNode
+    from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
     if isinstance(node, SequenceNode):
         for number, item in enumerate(node.value):
@@ -118,6 +118,8 @@ def _find_duplicates(path: str, node: Any, at: KeyPath) -> Iterator[ConfigError]
         return
     first: dict[str, int] = {}
     for key, value in node.value:
+        if not isinstance(key, ScalarNode):  # refused later, as any key that is no name
+            continue
         here, line = (*at, key.value), key.start_mark.line + 1
         if key.value in first:
             error = ConfigError(
@@ -190,7 +192,7 @@ def _problem(item: Any, document: LocatedDocument, model: type[FrozenModel]) -> 
         remedy = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
         message = f"unknown key {key!r}; {remedy}"
     elif item["type"] == "missing":
-        message = f"required key {str(key_path[-1])!r} is missing"
+        message = f"required key {str(item['loc'][-1])!r} is missing"
     elif item["type"] == "too_short":
         message = "nothing stands here; at least one entry is needed"
     else:

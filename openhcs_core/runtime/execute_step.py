@@ -101,11 +101,11 @@ def _image_sink(job: Job, plan: StepPlan, well: str) -> Iterator[ImageCache]:
     if plan.store is None:
         yield job.cache
         return
-    root, name = job.plate_dir / ".kept", f"{job.step}-{well}-"
-    for stale in root.glob(f"{name}*"):  # of a job that was killed
+    root = job.plate_dir / ".kept" / job.step
+    for stale in root.glob(f"{well}-*"):  # of a job that was killed
         shutil.rmtree(stale, ignore_errors=True)
-    root.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=name, dir=root))
+    root.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{well}-", dir=root))
     try:
         yield ImageCache(folder)
     finally:

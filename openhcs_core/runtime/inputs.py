@@ -137,13 +137,19 @@ class StepInput(WellInput):
 
     def _load_kept(self, key: PlaneKey, stack: StackRecord, number: int) -> "NDArray[Any]":
         path = self._plate_dir / kept_image_path(self._source, self._backend, key)
-        plane: NDArray[Any] = self._files.load_image(path, self._backend)
+        try:
+            plane: NDArray[Any] = self._files.load_image(path, self._backend)
+        except InputDataError as error:
+            raise self._altered(path) from error
         if plane_digest(plane) != stack.planes[number].digest:
-            raise InputDataError(
-                f"{path} was altered after step {self._source!r} wrote it; delete "
-                f"{self._record} and run again to restore well {self._well}"
-            )
+            raise self._altered(path)
         return plane
+
+    def _altered(self, path: Path) -> InputDataError:
+        return InputDataError(
+            f"{path} was removed or altered after step {self._source!r} wrote it; delete "
+            f"{self._record} and run again to restore well {self._well}"
+        )
 
     def _load_cached(self, key: PlaneKey, stack: StackRecord, number: int) -> "NDArray[Any]":
         plane = self._cache.get_plane(stack, number)

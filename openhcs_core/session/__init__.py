@@ -4,12 +4,8 @@ Reads configs and plates, writes plans and rules: the I/O around the pure compil
 """
 
 from openhcs_core.session.compiling import Compilation, compile_workflow
-from openhcs_core.session.run_session import (
-    DEFAULT_CONFIG,
-    RunSession,
-    session_for,
-    write_files,
-)
+from openhcs_core.session.files import write_files
+from openhcs_core.session.run_session import DEFAULT_CONFIG, RunSession, session_for
 from openhcs_core.session.snakemake_entry import compile_for_snakemake, read_plan_index
 from openhcs_core.session.status import PlateStatus
 

@@ -29,6 +29,8 @@ from openhcs_core.runtime import Location
 from openhcs_core.session.leftovers import find_leftovers
 from openhcs_core.session.plates import OpenPlate, open_plate
 
+_SHOWN_LEFTOVERS = 6
+
 
 @dataclass(frozen=True)
 class Compilation:
@@ -160,9 +162,10 @@ def _compile_plate(
     if plate_map is not None:
         warnings += plate_map.find_warnings(plate.wells)
     if leftovers := find_leftovers(plan, Path(config.results) / plate.name):
+        more = len(leftovers) - _SHOWN_LEFTOVERS
+        names = ", ".join(leftovers[:_SHOWN_LEFTOVERS]) + (f" and {more} more" if more > 0 else "")
         warnings.append(
-            f"left by an earlier pipeline and no longer updated: {', '.join(leftovers)}; remove "
-            "what nobody needs"
+            f"left by an earlier config and no longer updated: {names}; remove what nobody needs"
         )
     return _CompiledPlate(plan, files, tuple(f"plate {plate.name!r}: {text}" for text in warnings))
 

@@ -4,27 +4,53 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from openhcs_core.constants import Backend
-from openhcs_core.plan import PlatePlan, image_folder, output_files, store_path
+from openhcs_core.plan import (
+    PlatePlan,
+    image_folder,
+    output_files,
+    partial_table_path,
+    store_path,
+    table_path,
+)
+from openhcs_core.planes import split_well
+
+_PATTERNS = ("*.ome.zarr", "*.ome.zarr/[A-Z]*/[0-9]*", "images/*/*", "tables/*/*", "rois/*/*")
 
 
 def find_leftovers(plate: PlatePlan, folder: Path) -> list[str]:
-    """Return stores and folders below a plate's results that no step of its plan writes.
+    """Return what lies among a plate's results that no job of its plan writes.
 
-    They stay until a person removes them: a run deletes nothing it did not just replace.
+    Such files stay until a person removes them: a run deletes nothing it does not replace.
+
+    Returns
+    -------
+    list of str
+        Relative to `folder`. A folder stands for all that is in it.
     """
     written = set(_written(plate))
-    found = [path for path in folder.glob("*.ome.zarr") if path.is_dir()]
-    for kind in ("images", "tables", "rois"):
-        found += [path for path in folder.glob(f"{kind}/[!.]*") if path.is_dir()]
-    names = (path.relative_to(folder).as_posix() for path in found)
-    return sorted(name for name in names if name not in written)
+    parents = {str(parent) for path in written for parent in Path(path).parents}
+    found = set()
+    for pattern in _PATTERNS:
+        for path in folder.glob(pattern):
+            name = path.relative_to(folder).as_posix()
+            if name in written or name in parents or path.name.startswith("."):
+                continue
+            parent = path.parent.relative_to(folder).as_posix()
+            found.add(name if parent in parents else parent)
+    return sorted(
+        name for name in found if not any(str(parent) in found for parent in Path(name).parents)
+    )
 
 
 def _written(plate: PlatePlan) -> Iterator[str]:
     for plan in plate.steps:
-        if plan.store is not None and plan.store.backend is Backend.ZARR:
-            yield store_path(plan.step_name)
-        elif plan.store is not None:
-            yield str(Path(image_folder(plan.step_name, "B02")).parent)
-        for file in output_files(plan):
-            yield str(Path(file.path(plan.step_name, "B02")).parent)
+        files = list(output_files(plan))
+        for well in plate.wells:
+            yield from (file.path(plan.step_name, well) for file in files)
+            if plan.store is not None and plan.store.backend is Backend.ZARR:
+                yield "/".join([store_path(plan.step_name), *split_well(well)])
+            elif plan.store is not None:
+                yield image_folder(plan.step_name, well)
+    for table in plate.tables:
+        yield table_path(table.step_name, table.file)
+        yield partial_table_path(table.step_name, table.file)

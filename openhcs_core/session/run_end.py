@@ -10,6 +10,7 @@ from openhcs_core.errors import InputDataError
 from openhcs_core.materialization import ROIOptions
 from openhcs_core.plan import (
     STATUS,
+    CompiledPipeline,
     PlatePlan,
     StepPlan,
     TablePlan,
@@ -20,29 +21,41 @@ from openhcs_core.plan import (
     table_path,
 )
 from openhcs_core.runtime import write_partial_table
-from openhcs_core.session.status import JobStatus, PlateStatus
+from openhcs_core.session.compiling import Compilation
+from openhcs_core.session.status import JobStatus, LastRun, PlateStatus, read_status
 from openhcs_core.storage import replace_file
 
 _SHOWN_FAILURES = 20
 
 
-def end_run(results: str, plates: list[PlateStatus]) -> str:
+def end_run(compilation: Compilation, run: LastRun) -> str:
     """Write ``status.csv`` and partial tables; return where results are and what failed.
 
     Partial tables have the wells that are done. They never stand under a tracked name: the
     next run would take them for whole.
     """
     lines = []
+    plates = read_status(compilation, run)
     for status in plates:
-        folder = Path(results) / status.plate.name
+        folder = Path(compilation.compiled.results) / status.plate.name
         with replace_file(folder / STATUS) as stream:
             stream.write(status_table(status.jobs).encode())
         lines += [_headline(status, folder), *_describe_failures(status, folder)]
         lines += [f"  {kind:<7} {place}" for kind, place in _write_tables(status, folder)]
         lines += [f"  {kind:<7} {place}" for kind, place in _other_results(status.plate, folder)]
-    if any(status.failed for status in plates):
-        lines.append("The same command again tries what failed, and repeats nothing else.")
+    if not all(status.is_done for status in plates):
+        lines.append("The same command again does what is not done, and repeats nothing else.")
     return "\n".join(lines)
+
+
+def forget_last_run(compiled: CompiledPipeline) -> None:
+    """Remove what the last run said of itself: it is not true of the one that starts."""
+    for plate in compiled.plates:
+        folder = Path(compiled.results) / plate.name
+        (folder / STATUS).unlink(missing_ok=True)
+        for table in plate.tables:
+            path = folder / partial_table_path(table.step_name, table.file)
+            path.unlink(missing_ok=True)
 
 
 def status_table(jobs: tuple[JobStatus, ...]) -> str:
@@ -56,7 +69,7 @@ def status_table(jobs: tuple[JobStatus, ...]) -> str:
 
 def _headline(status: PlateStatus, folder: Path) -> str:
     name, wells = status.plate.name, len(status.plate.wells)
-    if status.count("done") == wells and not status.failed:
+    if status.is_done:
         return f"Results of plate {name!r} ({wells} wells) in {folder}/"
     counts = [f"{status.count('done')} of {wells} wells done"]
     counts += [
@@ -76,23 +89,19 @@ def _describe_failures(status: PlateStatus, folder: Path) -> Iterator[str]:
 def _write_tables(status: PlateStatus, folder: Path) -> Iterator[tuple[str, str]]:
     """Write partial tables where wells are missing; yield what there is."""
     for table in status.plate.tables:
-        path = folder / table_path(table.step_name, table.file)
-        partial = folder / partial_table_path(table.step_name, table.file)
+        name = table_path(table.step_name, table.file)
         done = status.done[table.step_name]
-        partial.unlink(missing_ok=True)
-        if done == table.wells:
-            if path.exists():
-                yield "table", str(path)
+        if name in status.tables:
+            yield "table", f"{folder}/{name}"
             continue
-        if path.exists():
-            yield "old", f"{path} is of an earlier run: not all its wells could be made again"
-        if done:
-            yield _write_partial(table, done, folder, partial)
+        if (folder / name).exists():
+            yield "old", f"{folder}/{name} is of an earlier run, not of what is done now"
+        if done and done != table.wells:
+            yield _write_partial(table, done, folder)
 
 
-def _write_partial(
-    table: TablePlan, wells: tuple[str, ...], folder: Path, partial: Path
-) -> tuple[str, str]:
+def _write_partial(table: TablePlan, wells: tuple[str, ...], folder: Path) -> tuple[str, str]:
+    partial = folder / partial_table_path(table.step_name, table.file)
     try:
         write_partial_table(folder, table, wells)
     except InputDataError as error:

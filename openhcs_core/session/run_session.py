@@ -13,10 +13,10 @@ from pathlib import Path
 from openhcs_core.errors import RunLockedError
 from openhcs_core.runtime import RunLock
 from openhcs_core.session.compiling import Compilation, compile_workflow
+from openhcs_core.session.files import changed_files, write_files
 from openhcs_core.session.orphaned_manifests import remove_orphaned_manifests
-from openhcs_core.session.run_end import end_run
+from openhcs_core.session.run_end import end_run, forget_last_run
 from openhcs_core.session.status import LastRun, PlateStatus, read_status
-from openhcs_core.storage import replace_file
 
 DEFAULT_CONFIG = "config/config.yaml"
 _COMPILE_WAIT_S = 10.0
@@ -89,6 +89,7 @@ class RunSession:
             raise RunLockedError("another run changed the plans meanwhile; run the command again")
         lock.sign()
         self._lock = lock
+        forget_last_run(compilation.compiled)
 
     def end(self) -> str:
         """Write what came of the run; return it as text for people.
@@ -100,8 +101,7 @@ class RunSession:
         """
         if self._lock is None or self._compilation is None:
             return ""
-        compiled = self._compilation.compiled
-        return end_run(compiled.results, read_status(compiled, LastRun(self._lock.signed)))
+        return end_run(self._compilation, LastRun(self._lock.signed))
 
     def status(self) -> list[PlateStatus]:
         """Return what came of the last run, or comes of one that goes on; write nothing.
@@ -114,12 +114,11 @@ class RunSession:
         compilation = compile_workflow(self._config_path)
         path = _lock_path(compilation)
         if not path.exists():  # nothing has run yet
-            return read_status(compilation.compiled, LastRun(inf))
+            return read_status(compilation, LastRun(inf))
         lock = RunLock(path)
-        try:
-            return read_status(compilation.compiled, LastRun(lock.signed, not lock.take()))
-        finally:
-            lock.close()
+        run = LastRun(lock.signed, is_live=not lock.take())
+        lock.close()  # nobody waits for this one while it reads
+        return read_status(compilation, run)
 
 
 @cache
@@ -128,26 +127,5 @@ def session_for(config_path: str) -> RunSession:
     return RunSession(config_path)
 
 
-def write_files(files: dict[str, str]) -> list[str]:
-    """Write the files whose content changes, each in one step; return their paths."""
-    changed = changed_files(files)
-    for path in changed:
-        with replace_file(path, durable=False) as stream:
-            stream.write(files[path].encode())
-    return changed
-
-
-def changed_files(files: dict[str, str]) -> list[str]:
-    """Return the paths whose content is not what it should be."""
-    return [path for path, text in files.items() if not _holds(Path(path), text)]
-
-
 def _lock_path(compilation: Compilation) -> Path:
     return Path(compilation.compiled.results) / ".plan" / "lock"
-
-
-def _holds(path: Path, text: str) -> bool:
-    try:
-        return path.read_bytes() == text.encode()
-    except FileNotFoundError:
-        return False

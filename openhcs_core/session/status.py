@@ -1,21 +1,29 @@
 """What is done, what failed and why: read from manifests and failure records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from openhcs_core.errors import EXIT_STOPPED, InputDataError
 from openhcs_core.plan import (
-    CompiledPipeline,
     PlatePlan,
     StepPlan,
+    StoreMetadataPlan,
+    TablePlan,
     index_path,
     log_path,
     manifest_path,
     plan_digest,
+    store_path,
+    store_plan_path,
+    table_path,
+    table_plan_path,
+    well_table_paths,
 )
 from openhcs_core.runtime import Manifest, read_failure, read_manifest
+from openhcs_core.session.compiling import Compilation
+from openhcs_core.session.files import holds
 
 State = Literal["done", "failed", "running", "not run"]
 _STOPPED = "ended without a message: killed, or out of memory; its log says how far it came"
@@ -72,14 +80,22 @@ class PlateStatus:
     plate : PlatePlan
         Its plan.
     jobs : tuple of JobStatus
-        Wells in plate order, then jobs of the whole plate that failed.
+        Wells in plate order, then jobs of the whole plate that are not done.
     done : dict
         Step name to the wells that have its current result.
+    tables : frozenset of str
+        Plate tables, relative to the plate's results, that have all wells' current rows.
     """
 
     plate: PlatePlan
     jobs: tuple[JobStatus, ...]
-    done: dict[str, tuple[str, ...]]
+    done: Mapping[str, tuple[str, ...]]
+    tables: frozenset[str]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do."""
+        return all(job.state == "done" for job in self.jobs)
 
     @property
     def failed(self) -> tuple[JobStatus, ...]:
@@ -91,90 +107,143 @@ class PlateStatus:
         return len({job.well for job in self.jobs if job.state == state and job.well})
 
 
-def read_status(compiled: CompiledPipeline, run: LastRun) -> list[PlateStatus]:
+def read_status(compilation: Compilation, run: LastRun) -> list[PlateStatus]:
     """Return what came of each plate."""
+    results = compilation.compiled.results
     return [
-        _read_plate(plate, Path(compiled.results) / plate.name, run) for plate in compiled.plates
+        _PlateReader(plate, f"{results}/{plate.name}", run, compilation.files).read()
+        for plate in compilation.compiled.plates
     ]
 
 
-def _read_plate(plate: PlatePlan, folder: Path, run: LastRun) -> PlateStatus:
-    jobs: list[JobStatus] = []
-    done: dict[str, list[str]] = {plan.step_name: [] for plan in plate.steps}
-    digests: dict[int, str] = {}
-    for well in plate.wells:
-        plans = [plate.step_plan(plan, well) for plan in plate.steps]
-        for plan in plans:
-            digests.setdefault(id(plan), plan_digest(plan))
-        reader = _WellReader(folder, well, run, {p.step_name: digests[id(p)] for p in plans})
-        jobs += reader.read(plans)
-        for step in reader.manifests:
-            done[step].append(well)
-    jobs += _failed_plate_jobs(plate, folder)
-    return PlateStatus(plate, tuple(jobs), {step: tuple(wells) for step, wells in done.items()})
+class _PlateReader:
+    """Reads what jobs of one plate left.
 
+    `files` has the text that index files have to have today: a well whose images changed is
+    not done, also before anything was compiled.
+    """
 
-class _WellReader:
-    """Follows the steps of one well; `manifests` has those whose result is current."""
+    def __init__(
+        self, plate: PlatePlan, folder: str, run: LastRun, files: Mapping[str, str]
+    ) -> None:
+        self._plate, self._folder, self._run = plate, Path(folder), run
+        self._indices = {well: files[f"{folder}/{index_path(well)}"] for well in plate.wells}
+        self._digests: dict[int, str] = {}
+        self._done: dict[str, list[str]] = {plan.step_name: [] for plan in plate.steps}
 
-    def __init__(self, folder: Path, well: str, run: LastRun, digests: dict[str, str]) -> None:
-        self._folder, self._well, self._run, self._digests = folder, well, run, digests
-        self.manifests: dict[str, Manifest] = {}
+    def read(self) -> PlateStatus:
+        """Return what came of wells, tables and stores."""
+        jobs = [job for well in self._plate.wells for job in self._read_well(well)]
+        others, whole = self._read_tables()
+        done = {step: tuple(wells) for step, wells in self._done.items()}
+        jobs += [*others, *self._read_stores()]
+        return PlateStatus(self._plate, tuple(jobs), done, whole)
 
-    def read(self, plans: list[StepPlan]) -> list[JobStatus]:
-        """Return one line when all is done or nothing failed, else one a failed step."""
+    def _read_well(self, well: str) -> list[JobStatus]:
+        """Return one line when all is done or nothing was begun, else one a step begun."""
+        manifests: dict[str, Manifest] = {}
         found = []
-        for plan in plans:
-            waits = plan.source is not None and plan.source not in self.manifests
-            if not waits and not self._is_current(plan):
-                found.append(self._describe(plan))
-        begun = [job for job in found if job.state != "not run"]
-        return begun or found[:1] or [JobStatus(self._well, "done")]
+        for step in self._plate.steps:
+            plan = self._plate.step_plan(step, well)
+            if plan.source is not None and plan.source not in manifests:
+                continue
+            manifest = self._current_manifest(plan, well, manifests)
+            if manifest is None:
+                found.append(self._describe(plan, well))
+            else:
+                manifests[plan.step_name] = manifest
+                self._done[plan.step_name].append(well)
+        begun = [job for job in found if job.state != "not run" or job.reason]
+        return begun or found[:1] or [JobStatus(well, "done")]
 
-    def _is_current(self, plan: StepPlan) -> bool:
-        path = self._folder / manifest_path(plan.step_name, self._well)
+    def _current_manifest(
+        self, plan: StepPlan, well: str, manifests: Mapping[str, Manifest]
+    ) -> Manifest | None:
+        """Return the manifest when it is of today's plan and of what today's inputs are."""
+        path = self._folder / manifest_path(plan.step_name, well)
         try:
             manifest = read_manifest(path)
         except (FileNotFoundError, InputDataError):
-            return False
-        if manifest.digest != self._digests[plan.step_name]:
-            return False
-        if plan.source is None:
-            # a changed index makes snakemake read the plate again
-            current = not _is_newer(self._folder / index_path(self._well), path.stat().st_mtime)
-        else:
-            made = self.manifests[plan.source].plane_digests()
-            current = manifest.inputs.items() <= made.items()
-        if current:
-            self.manifests[plan.step_name] = manifest
-        return current
+            return None
+        if manifest.digest != self._digest(plan):
+            return None
+        if plan.source is not None:
+            made = manifests[plan.source].plane_digests()
+            return manifest if manifest.inputs == made else None
+        index = self._folder / index_path(well)
+        # a changed index makes snakemake read the plate again
+        changed = not holds(index, self._indices[well]) or _is_newer(index, path)
+        return None if changed else manifest
 
-    def _describe(self, plan: StepPlan) -> JobStatus:
-        step, log = plan.step_name, log_path(plan.step_name, self._well)
-        failure = read_failure(self._folder, step, self._well)
-        if failure is not None and failure.digest in (None, self._digests[step]):
-            state: State = "not run" if failure.exit_code == EXIT_STOPPED else "failed"
-            return JobStatus(self._well, state, step, failure.exit_code, failure.message, log)
-        if not _is_newer(self._folder / log, self._run.started):
-            return JobStatus(self._well, "not run", step)
-        if self._run.is_live:
-            return JobStatus(self._well, "running", step, log=log)
-        return JobStatus(self._well, "failed", step, None, _STOPPED, log)
+    def _describe(self, plan: StepPlan, well: str) -> JobStatus:
+        """Return the state of a step that is next in its well."""
+        step = plan.step_name
+        is_made = (self._folder / manifest_path(step, well)).exists()
+        return self._describe_job(well, step, well, self._digest(plan), is_made=is_made)
 
-
-def _failed_plate_jobs(plate: PlatePlan, folder: Path) -> Iterator[JobStatus]:
-    """Yield the tables and plate metadata that could not be written."""
-    jobs = [(table.step_name, table.file, plan_digest(table)) for table in plate.tables]
-    jobs += [(store.step_name, "store", plan_digest(store)) for store in plate.stores]
-    for step, target, digest in jobs:
-        failure = read_failure(folder, step, target)
+    def _describe_job(
+        self, well: str, step: str, target: str, digest: str, *, is_made: bool
+    ) -> JobStatus:
+        """Return the state of a job that is not done; `is_made`: an older result is there."""
+        log = log_path(step, target)
+        failure = read_failure(self._folder, step, target)
         if failure is not None and failure.digest in (None, digest):
-            log = log_path(step, target)
-            yield JobStatus("", "failed", step, failure.exit_code, failure.message, log)
+            state: State = "not run" if failure.exit_code == EXIT_STOPPED else "failed"
+            return JobStatus(well, state, step, failure.exit_code, failure.message, log)
+        # snakemake removes a job's outputs before it starts
+        if is_made or not _is_since(self._folder / log, self._run.started):
+            return JobStatus(well, "not run", step)
+        if self._run.is_live:
+            return JobStatus(well, "running", step, log=log)
+        return JobStatus(well, "failed", step, None, _STOPPED, log)
+
+    def _read_tables(self) -> tuple[list[JobStatus], frozenset[str]]:
+        """Return tables that are not done though their wells are, and those that are whole."""
+        jobs, whole = [], set()
+        for table in self._plate.tables:
+            if tuple(self._done[table.step_name]) != table.wells:
+                continue
+            path = table_path(table.step_name, table.file)
+            inputs = [table_plan_path(table.step_name, table.file)]
+            inputs += [part for well in table.wells for part in well_table_paths(table, well)]
+            if self._is_made(path, inputs):
+                whole.add(path)
+            else:
+                jobs.append(self._describe_plate_job(table.step_name, table.file, path, table))
+        return jobs, frozenset(whole)
+
+    def _read_stores(self) -> Iterator[JobStatus]:
+        for store in self._plate.stores:
+            path = f"{store_path(store.step_name)}/zarr.json"
+            if not self._is_made(path, [store_plan_path(store.step_name)]):
+                yield self._describe_plate_job(store.step_name, "store", path, store)
+
+    def _describe_plate_job(
+        self, step: str, target: str, output: str, plan: TablePlan | StoreMetadataPlan
+    ) -> JobStatus:
+        is_made = (self._folder / output).exists()
+        return self._describe_job("", step, target, plan_digest(plan), is_made=is_made)
+
+    def _is_made(self, output: str, inputs: Sequence[str]) -> bool:
+        path = self._folder / output
+        return path.exists() and not any(_is_newer(self._folder / name, path) for name in inputs)
+
+    def _digest(self, plan: StepPlan) -> str:
+        if id(plan) not in self._digests:  # wells that share a plan share one object
+            self._digests[id(plan)] = plan_digest(plan)
+        return self._digests[id(plan)]
 
 
-def _is_newer(path: Path, than: float) -> bool:
+def _is_newer(path: Path, than: Path) -> bool:
+    """Return whether `path` is absent or was changed after `than`."""
     try:
-        return path.stat().st_mtime > than
+        return path.stat().st_mtime_ns > than.stat().st_mtime_ns
+    except FileNotFoundError:
+        return True
+
+
+def _is_since(path: Path, started: float) -> bool:
+    try:
+        return path.stat().st_mtime >= started
     except FileNotFoundError:
         return False

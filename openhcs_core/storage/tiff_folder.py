@@ -55,7 +55,7 @@ def write_tiff_folder(
     folder.parent.mkdir(parents=True, exist_ok=True)
     begin = f"{TEMPORARY_PREFIX}{folder.name}-"
     for stale in folder.parent.glob(f"{begin}*"):  # of a job that was killed
-        shutil.rmtree(stale)
+        shutil.rmtree(stale, ignore_errors=True)
     stage = folder.with_name(begin + temporary_name().removeprefix(TEMPORARY_PREFIX))
     try:
         _write_planes(stage / folder.name, planes, pixel_size_um)

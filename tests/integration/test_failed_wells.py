@@ -168,6 +168,52 @@ def test_a_table_that_cannot_be_written_is_reported_too(finished):
     assert "has columns that the table has too: site" in rows[0]["reason"]
 
 
+def test_results_of_wells_without_tables_are_not_called_whole(finished):
+    """Targets on the command line: the wells are new, the plate's tables are old."""
+    finished.edit("config/pipeline.yaml", "min_area: 20", "min_area: 60")
+    run = finished.snakemake("--until", "count")
+    assert run.returncode == 0
+    assert "tables/count/cell_counts.csv is of an earlier run" in run.output
+    assert "Results of plate" not in run.output
+    assert "does what is not done" in run.output
+    rows = _rows(finished.results / "status.csv")
+    assert [(row["well"], row["state"]) for row in rows] == [
+        ("B02", "done"),
+        ("B03", "done"),
+        ("", "not run"),
+        ("", "not run"),
+    ]
+
+
+def test_a_step_that_read_less_than_there_is_now_is_not_done(small_project):
+    project = small_project([1, 2])
+    project.write("config/config.yaml", "plates:\n  demo: {path: plate, missing_images: allow}\n")
+    project.write(
+        "config/pipeline.yaml",
+        "steps:\n"
+        "  - {name: smooth, func: {skimage:filters.gaussian: {sigma: 1}}}\n"
+        "  - {name: count, func: openhcs:count_cells_single_channel}\n",
+    )
+    late = image_path(project.plate, "A01", 2)
+    late.rename(project.folder / "late.tif")
+    assert project.snakemake().returncode == 0
+    (project.folder / "late.tif").rename(late)
+    assert {row["state"] for row in _status(project).values()} == {"done", "not run"}
+    assert project.snakemake("--until", "smooth").returncode == 0
+    states = {row["well"]: row["state"] for row in _rows(project.results / "status.csv")}
+    assert (states["A01"], states["A02"]) == ("not run", "done")
+
+
+def test_status_after_an_edit_or_a_changed_image_speaks_of_no_failure(finished):
+    assert {row["state"] for row in _status(finished).values()} == {"done"}
+    image = finished.plate / "TimePoint_1/ZStep_1/9987_B03_s1_w1.TIF"
+    image.write_bytes(image.read_bytes())
+    status = _status(finished)
+    assert (status["B02"]["state"], status["B03"]["state"]) == ("done", "not run")
+    finished.edit("config/pipeline.yaml", "sigma: 1}", "sigma: 2}")
+    assert {row["state"] for row in _status(finished).values()} == {"not run"}
+
+
 def _status(project):
     command = [sys.executable, "-m", "openhcs_core", "status", "--json"]
     run = subprocess.run(

@@ -55,7 +55,7 @@ def test_only_the_kept_step_runs_again_for_another_backend(as_tiff):
         ("count", "B03"),
     }
     assert "results/demo/images/count/" in run.output
-    assert "left by an earlier pipeline and no longer updated: count.ome.zarr" in run.output
+    assert "left by an earlier config and no longer updated: count.ome.zarr" in run.output
 
 
 def test_tiffs_have_the_values_and_dtype_of_the_ome_zarr_plate(as_tiff):
@@ -130,7 +130,10 @@ def test_the_next_step_reads_tiffs_and_notices_alteration(tiff_project):
     (tiff_project.results / "manifests/more/B02.json").unlink()
     altered = tiff_project.snakemake()
     assert altered.returncode == 1
-    assert f"{path.name} was altered after step 'count' wrote it" in altered.output
+    assert f"{path.name} was removed or altered after step 'count' wrote it" in altered.output
+    path.unlink()
+    gone = tiff_project.snakemake()
+    assert f"{path.name} was removed or altered after step 'count' wrote it" in gone.output
     (tiff_project.results / "manifests/count/B02.json").unlink()
     assert tiff_project.snakemake().returncode == 0
 

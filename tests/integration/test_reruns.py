@@ -157,12 +157,12 @@ def test_a_job_whose_input_was_replaced_meanwhile_writes_nothing(finished):
 
 
 def test_what_a_killed_job_left_is_swept_by_the_job_that_repeats_it(finished):
-    left = finished.results / ".kept/count-B02-killed/objects"
+    left = finished.results / ".kept/count/B02-killed/objects"
     left.mkdir(parents=True)
     (left / "x.npy").write_bytes(b"x")
     finished.edit("config/pipeline.yaml", "min_area: 20", "min_area: 60")
     assert _jobs(finished) == sorted(COUNT + TABLES)
-    assert list((finished.results / ".kept").iterdir()) == []
+    assert list((finished.results / ".kept/count").iterdir()) == []
 
 
 def test_two_runs_and_two_places_give_the_same_bytes(finished, project):
@@ -238,7 +238,7 @@ def test_a_kept_step_is_read_by_the_next_and_alteration_is_noticed(project):
     project.edit("config/pipeline.yaml", "selem_radius: 3", "selem_radius: 4")
     run = project.snakemake()
     assert run.returncode != 0
-    assert "was altered after step 'top' wrote it" in run.output
+    assert "was removed or altered after step 'top' wrote it" in run.output
     (project.results / "top.ome.zarr/B/03/zarr.json").unlink()
     assert _jobs(project) == [("hat", "B03"), ("top", "B03")]
 

@@ -374,3 +374,17 @@ def test_mistakes_of_overrides(problems, override, text):
     assert len(found) == 1
     assert text in found[0][1]
     assert "overrides[0]" in found[0][0]
+
+
+@pytest.mark.parametrize("wrong", ["openhcs:max_projectoin", "[]"])
+def test_a_wrong_step_does_not_make_the_next_one_wrong(problems, wrong):
+    found = problems(
+        "steps:\n"
+        f"  - {{name: a, func: {wrong!r}, variable_components: [channel]}}\n"
+        '  - {name: b, func: {"1": openhcs:tophat}}\n'
+        "  - {name: c, func: {openhcs:tophat: {selem: 3}}}\n"
+    )
+    assert [place for place, _ in found] == [
+        "2 steps[0].func",
+        "4 steps[2].func.openhcs:tophat.selem",
+    ]

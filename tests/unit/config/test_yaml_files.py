@@ -77,6 +77,17 @@ def test_an_empty_list_of_plates_is_named(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("text", ["", "# nothing yet\n"])
+def test_an_empty_file_lacks_its_required_keys(tmp_path, text):
+    assert _problems(tmp_path, text) == [("1", "required key 'plates' is missing")]
+
+
+def test_a_mapping_as_key_is_no_crash(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("? {a: 1}\n: x\nb: 1\nb: 2\n")
+    assert [str(problem)[:15] for problem in load_yaml(path).problems] == ["'b' stands twic"]
+
+
 def test_missing_required_key_is_named(tmp_path):
     assert _problems(tmp_path, "plates:\n  p: {}\n") == [
         ("2 plates.p.path", "required key 'path' is missing")
