@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from openhcs_core.pipeline import ProcessingContract
+from openhcs_core.plan import SpecialOutputPlan
 from openhcs_core.registry import FunctionMetadata, RegistryService
 
 _CONTRACTS = {
@@ -85,8 +86,21 @@ def show_command(ref: str, *, as_json: bool) -> None:
         text = f"  {name} = {default}  ({_limits(schema)})  {schema.get('description', '')}"
         print(text.rstrip())
     for output in metadata.special_outputs:
-        kinds = [option.kind for option in output.spec.options] if output.spec else []
-        print(f"  gives {output.name} ({', '.join(kinds) or 'in memory'})")
+        print(f"  gives {output.name} ({_files(output)})")
+
+
+def _files(output: SpecialOutputPlan) -> str:
+    """Say what is written of an output, the main file first."""
+    if output.spec is None:
+        return "in memory"
+    others = [option for option in output.spec.options if option is not output.spec.primary_options]
+    usual = {".csv", ".json", ".roi.zip", ".tif", ".txt"}
+    return ", ".join(
+        option.kind
+        if option.filename_suffix in usual
+        else f"{option.kind} {option.filename_suffix}"
+        for option in (output.spec.primary_options, *others)
+    )
 
 
 def _limits(schema: dict[str, Any]) -> str:

@@ -11,12 +11,13 @@ from openhcs_core.compiler.components import (
     values_after,
 )
 from openhcs_core.compiler.functions import find_function, is_flexible, plan_function
+from openhcs_core.compiler.outputs import check_outputs
 from openhcs_core.compiler.overrides import PatternOverride, apply_overrides
 from openhcs_core.compiler.request import CompileRequest, ErrorList, FunctionCatalogue
 from openhcs_core.config import KeyPath, LocatedDocument, PipelineConfig, StepConfig
 from openhcs_core.errors import OpenHCSError, raise_all
 from openhcs_core.pipeline import Pattern, PatternError, parse_pattern
-from openhcs_core.plan import FunctionPlan, GroupPlan, StepPlan, output_files
+from openhcs_core.plan import FunctionPlan, GroupPlan, StepPlan
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _plan_step(
         projected_to={part: source.values[part][0] for part in step.variable_components},
         output_dtype=step.output_dtype,
     )
-    _check_outputs(plan, at, errors)
+    check_outputs(plan, at, errors)
     return plan
 
 
@@ -172,13 +173,3 @@ def _plan_groups(
             ("steps", number, "slice_by_slice"),
         )
     return tuple(groups)
-
-
-def _check_outputs(plan: StepPlan, at: KeyPath, errors: ErrorList) -> None:
-    paths = [output.path(plan.step_name, "WELL") for output in output_files(plan)]
-    for path in sorted({path for path in paths if paths.count(path) > 1}):
-        errors.add(
-            f"step {plan.step_name!r}: two functions would write {path}; "
-            "split the chain into two steps",
-            at,
-        )

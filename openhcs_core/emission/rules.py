@@ -75,21 +75,26 @@ def emit_rules(compiled: CompiledPipeline) -> str:
             name = names.new(plates, rule.step, "store")
             blocks.append(_emit_store(compiled.results, rule.step, plates, name))
     for table, plates in _shared(_plate_tables(compiled)):
-        name = names.new(plates, table.step_name, table.output)
+        name = names.new(plates, table.step_name, table.file.removesuffix(".csv"))
         blocks.append(_emit_table(compiled.results, table, plates, name))
     return "\n\n".join(blocks)
 
 
 class _Names:
-    """Hands out rule names; the second rule of a name gets its first plate's name added."""
+    """Hands out rule names; the second rule of a name gets its first plate's name added.
+
+    Should that be taken as well (by a table called ``store``, say), a number comes after it.
+    """
 
     def __init__(self) -> None:
         self._used: set[str] = set()
 
     def new(self, plates: list[str], *parts: str) -> str:
         name = rule_name(*parts)
-        if name in self._used:
-            name = rule_name(*parts, plates[0])
+        number = 1
+        while name in self._used:
+            name = rule_name(*parts, plates[0], *([str(number)] if number > 1 else []))
+            number += 1
         self._used.add(name)
         return name
 

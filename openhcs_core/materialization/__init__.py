@@ -1,11 +1,30 @@
 """Special outputs as files: options, and the writers they choose."""
 
 from openhcs_core.materialization.engine import materialize
+from openhcs_core.materialization.sources import Entry, as_array, image_planes, select
 from openhcs_core.materialization.spec import (
     CsvOptions,
+    FileOptions,
+    JsonOptions,
     MaterializationSpec,
     ROIOptions,
+    TextOptions,
+    TiffOptions,
     WriterOptions,
 )
 
-__all__ = ["CsvOptions", "MaterializationSpec", "ROIOptions", "WriterOptions", "materialize"]
+__all__ = [
+    "CsvOptions",
+    "Entry",
+    "FileOptions",
+    "JsonOptions",
+    "MaterializationSpec",
+    "ROIOptions",
+    "TextOptions",
+    "TiffOptions",
+    "WriterOptions",
+    "as_array",
+    "image_planes",
+    "materialize",
+    "select",
+]

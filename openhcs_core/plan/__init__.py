@@ -10,14 +10,17 @@ from openhcs_core.plan.codec import (
 )
 from openhcs_core.plan.layout import (
     LOCATION,
+    OUTPUT_FOLDERS,
     STATUS,
     WORKSPACE_METADATA,
     OutputFile,
     benchmark_path,
     failure_path,
+    function_files,
     image_folder,
     index_path,
     kept_image_path,
+    label_names,
     log_path,
     manifest_path,
     output_files,
@@ -45,6 +48,7 @@ from openhcs_core.plan.models import (
 
 __all__ = [
     "LOCATION",
+    "OUTPUT_FOLDERS",
     "SOURCE_VERSION",
     "STATUS",
     "WORKSPACE_METADATA",
@@ -65,9 +69,11 @@ __all__ = [
     "digest_text",
     "encode_plan",
     "failure_path",
+    "function_files",
     "image_folder",
     "index_path",
     "kept_image_path",
+    "label_names",
     "log_path",
     "manifest_path",
     "output_files",

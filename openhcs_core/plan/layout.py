@@ -9,12 +9,21 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from openhcs_core.constants import Backend
-from openhcs_core.materialization.spec import CsvOptions, WriterOptions
-from openhcs_core.plan.models import StepPlan, TablePlan
+from openhcs_core.materialization.spec import CsvOptions, ROIOptions, WriterOptions
+from openhcs_core.plan.codec import digest_text
+from openhcs_core.plan.models import (
+    FunctionPlan,
+    GroupPlan,
+    SpecialOutputPlan,
+    StepPlan,
+    TablePlan,
+)
 from openhcs_core.planes import PlaneKey
 
-_FOLDERS = {"csv": "tables", "roi": "rois"}
+OUTPUT_FOLDERS = {"csv": "tables", "json": "json", "roi": "rois", "text": "text", "tiff": "tiff"}
 """Writer kind → folder of its files."""
+
+_KEY_DIGITS = 6
 
 
 class OutputFile(NamedTuple):
@@ -36,25 +45,53 @@ class OutputFile(NamedTuple):
 
     def path(self, step: str, well: str) -> str:
         """Return the path relative to the plate's results."""
-        folder = _FOLDERS[self.options.kind]
+        folder = OUTPUT_FOLDERS[self.options.kind]
         group = f".{self.group}" if self.group is not None else ""
         return f"{folder}/{step}/{well}{group}.{self.output}{self.options.filename_suffix}"
 
     @property
     def key(self) -> str:
-        """A name unique within the step, fit for a Python identifier."""
-        folder, suffix = _FOLDERS[self.options.kind], self.options.filename_suffix
-        text = f"{folder}_{self.group or 'all'}_{self.output}{suffix}"
-        return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text)
+        """A name unique within the step, fit for a Python identifier.
+
+        Letters that such a name cannot have become ``_``; where that could make two names one,
+        as of ``_a.csv`` and ``.a.csv``, a digest of the file's name is appended.
+        """
+        folder, suffix = OUTPUT_FOLDERS[self.options.kind], self.options.filename_suffix
+        stem = f"{folder}_{self.group or 'all'}_{self.output}"
+        usual = self.options.endings[0]
+        key = f"{stem}{suffix}"
+        plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in key)
+        before = f"{stem}{suffix.removesuffix(usual)}"
+        if suffix.endswith(usual) and before.isascii() and before.isidentifier():
+            return plain
+        return f"{plain}_{digest_text(key)[:_KEY_DIGITS]}"
+
+
+def function_files(group: GroupPlan, function: FunctionPlan) -> Iterator[OutputFile]:
+    """Yield the files of one function's special outputs, in order of declaration."""
+    for output in function.special_outputs:
+        for options in output.spec.options if output.spec else ():
+            yield OutputFile(group.value, output.name, options)
 
 
 def output_files(plan: StepPlan) -> Iterator[OutputFile]:
     """Yield the files a step writes for each well, in the order of its functions."""
     for group in plan.groups:
         for function in group.functions:
-            for output in function.special_outputs:
-                for options in output.spec.options if output.spec else ():
-                    yield OutputFile(group.value, output.name, options)
+            yield from function_files(group, function)
+
+
+def label_names(output: SpecialOutputPlan) -> dict[str | None, str]:
+    """Return what the label images of an output are called, by the `source` they come from.
+
+    The first is called like the output; those of other parts of its value have it appended.
+    """
+    names: dict[str | None, str] = {}
+    for options in output.spec.options if output.spec else ():
+        if isinstance(options, ROIOptions) and options.source not in names:
+            part = "".join(letter if letter.isalnum() else "_" for letter in options.source or "")
+            names[options.source] = f"{output.name}_{part}" if names else output.name
+    return names
 
 
 def manifest_path(step: str, well: str) -> str:

@@ -118,15 +118,15 @@ def _compute(
     """Run every group of planes through its chain."""
     values: dict[str | None, list[SpecialValue]] = {group.value: [] for group in plan.groups}
     images = []
+    who = f"step {plan.step_name!r}, well {well}"
     stacks = group_planes(source.keys, plan.variable_components)
     for number, keys in enumerate(stacks, start=1):
         logger.info("well %s, stack %d of %d: %s", well, number, len(stacks), keys[0].filename)
         group = _choose_group(plan, keys[0], well)
-        who = f"step {plan.step_name!r}, well {well}"
         result = run_chain(source.load(keys), keys, group.functions, load, who, plan.projected_to)
         values[group.value] += result.specials
         images.append(sink.put(cast_planes(result.planes, plan.output_dtype, who), result.keys))
-    labels = collect_labels(value for of_group in values.values() for value in of_group)
+    labels = collect_labels((value for found in values.values() for value in found), who)
     return _Computed(tuple(images), make_files(plan, well, values), labels)
 
 

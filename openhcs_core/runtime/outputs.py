@@ -4,9 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from openhcs_core.errors import StepFunctionError
-from openhcs_core.materialization import CsvOptions, ROIOptions, materialize
-from openhcs_core.memory import unstack_slices
-from openhcs_core.plan import StepPlan, output_files
+from openhcs_core.materialization import (
+    Entry,
+    WriterOptions,
+    as_array,
+    image_planes,
+    materialize,
+    select,
+)
+from openhcs_core.plan import StepPlan, label_names, output_files
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.calls import SpecialValue
 
@@ -29,56 +35,39 @@ def make_files(
     """
     files = {}
     for file in output_files(plan):
-        mine = [value for value in values[file.group] if value.output.name == file.output]
-        rows = _values_for(file.options, mine, f"step {plan.step_name!r}")
-        files[file.path(plan.step_name, well)] = materialize(file.options, rows)
+        path = file.path(plan.step_name, well)
+        entries = [
+            Entry(value.keys, value.value)
+            for value in values[file.group]
+            if value.output.name == file.output and file.options in _options(value)
+        ]
+        who = f"step {plan.step_name!r}, well {well}: output {file.output!r} ({path})"
+        files[path] = materialize(file.options, entries, who)
     return files
 
 
-def collect_labels(values: Iterable[SpecialValue]) -> Labels:
-    """Return label images by name: ``<output>_w<channel>``, since labels have no channels."""
+def collect_labels(values: Iterable[SpecialValue], who: str) -> Labels:
+    """Return label images by name: ``<output>_w<channel>``, since labels have no channels.
+
+    Outputs that are outlined from lists of polygons have no label image.
+    """
     labels: Labels = {}
     for value in values:
-        options = value.output.spec.options if value.output.spec else ()
-        if any(isinstance(option, ROIOptions) for option in options):
-            for key, plane in _label_planes(value):
-                labels.setdefault(f"{value.output.name}_w{key.channel}", {})[key] = plane
+        for source, name in label_names(value.output).items():
+            for key, plane in _label_planes(value, source, who):
+                labels.setdefault(f"{name}_w{key.channel}", {})[key] = plane
     return labels
 
 
-def _values_for(
-    options: CsvOptions | ROIOptions, values: Sequence[SpecialValue], who: str
-) -> list[Any]:
-    """Return what the writer of `options` takes, with each value's components."""
-    if isinstance(options, ROIOptions):
-        return [
-            (key.filename.removesuffix(".tif").partition("_")[2], plane)
-            for value in values
-            for key, plane in _label_planes(value)
-        ]
-    return [_with_components(value, who) for value in values]
+def _options(value: SpecialValue) -> tuple[WriterOptions, ...]:
+    return value.output.spec.options if value.output.spec else ()
 
 
-def _with_components(value: SpecialValue, who: str) -> dict[str, Any]:
-    """Put well, site, channel, z and time in front of a table: the function does not know them."""
-    table = value.value
-    if not isinstance(table, dict):
-        raise StepFunctionError(
-            f"{who}: output {value.output.name!r} is {type(table).__name__}; expected a table "
-            "as a dict of columns"
-        )
-    rows = max((len(column) for column in table.values()), default=0)
-    components = {name: [part] * rows for name, part in value.keys[0]._asdict().items()}
-    return {**components, **table}
-
-
-def _label_planes(value: SpecialValue) -> list[tuple[PlaneKey, "NDArray[Any]"]]:
-    who = f"output {value.output.name!r}"
-    planes = unstack_slices(value.value, who=who)
-    keys = value.keys if len(planes) == len(value.keys) else value.keys[:1]
-    if len(planes) != len(keys):
-        raise StepFunctionError(
-            f"{who} has {len(planes)} label slices for {len(value.keys)} images; "
-            "expected one an image, or one in all"
-        )
-    return list(zip(keys, planes, strict=True))
+def _label_planes(
+    value: SpecialValue, source: str | None, who: str
+) -> list[tuple[PlaneKey, "NDArray[Any]"]]:
+    try:
+        part = select(value.value, source)
+        return [] if as_array(part) is None else image_planes(Entry(value.keys, part))
+    except StepFunctionError as error:
+        raise StepFunctionError(f"{who}: output {value.output.name!r} {error}") from error

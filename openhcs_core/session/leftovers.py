@@ -5,6 +5,7 @@ from pathlib import Path
 
 from openhcs_core.constants import Backend
 from openhcs_core.plan import (
+    OUTPUT_FOLDERS,
     PlatePlan,
     image_folder,
     output_files,
@@ -14,7 +15,10 @@ from openhcs_core.plan import (
 )
 from openhcs_core.planes import split_well
 
-_PATTERNS = ("*.ome.zarr", "*.ome.zarr/[A-Z]*/[0-9]*", "images/*/*", "tables/*/*", "rois/*/*")
+_PATTERNS = (
+    *("*.ome.zarr", "*.ome.zarr/[A-Z]*/[0-9]*", "images/*/*"),
+    *(f"{folder}/*/*" for folder in OUTPUT_FOLDERS.values()),
+)
 
 
 def find_leftovers(plate: PlatePlan, folder: Path) -> list[str]:

@@ -7,12 +7,11 @@ from dataclasses import astuple, fields
 from pathlib import Path
 
 from openhcs_core.errors import InputDataError
-from openhcs_core.materialization import ROIOptions
 from openhcs_core.plan import (
+    OUTPUT_FOLDERS,
     STATUS,
     CompiledPipeline,
     PlatePlan,
-    StepPlan,
     TablePlan,
     image_folder,
     output_files,
@@ -26,6 +25,8 @@ from openhcs_core.session.status import JobStatus, LastRun, PlateStatus, read_st
 from openhcs_core.storage import replace_file
 
 _SHOWN_FAILURES = 20
+_FOLDER_NAMES = {"roi": "ROIs", "json": "JSON", "tiff": "TIFFs", "text": "text"}
+"""Writer kind → what its folder is called; tables are listed one by one."""
 
 
 def end_run(compilation: Compilation, run: LastRun) -> str:
@@ -115,13 +116,13 @@ def _other_results(plate: PlatePlan, folder: Path) -> Iterator[tuple[str, str]]:
     for plan in plate.steps:
         if plan.store is not None and plan.step_name not in kept:
             places.append(("images", image_folder(plan.step_name, "")))
-        if _has_rois(plan):
-            places.append(("ROIs", f"rois/{plan.step_name}/"))
+        kinds = {output.options.kind for output in output_files(plan)}
+        places += [
+            (name, f"{OUTPUT_FOLDERS[kind]}/{plan.step_name}/")
+            for kind, name in _FOLDER_NAMES.items()
+            if kind in kinds
+        ]
     for kind, place in places:
         if (folder / place).exists():
             hint = " (open in ImageJ or Fiji)" if kind == "ROIs" else ""
             yield kind, f"{folder}/{place}{hint}"
-
-
-def _has_rois(plan: StepPlan) -> bool:
-    return any(isinstance(output.options, ROIOptions) for output in output_files(plan))

@@ -2,19 +2,30 @@
 
 import csv
 import io
-import math
-import sys
-from collections.abc import Mapping, Sequence, Sized
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from collections.abc import Sequence
+from typing import Any
 
 from openhcs_core.errors import StepFunctionError
+from openhcs_core.materialization.columns import Table, as_columns, row_count
+from openhcs_core.materialization.sources import COMPONENTS, Entry, describe
+from openhcs_core.materialization.spec import CsvOptions
+from openhcs_core.materialization.values import is_single, single
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-Table: TypeAlias = Union[Mapping[str, Sequence[Any]], "pd.DataFrame"]
-"""Column name to values, a list or a 1-D array each, all of one length."""
+def csv_bytes(entries: Sequence[Entry], options: CsvOptions) -> bytes:
+    """Return tables under each other, well, site, channel, z and time in front of every row.
+
+    A column of the function that is named like one of these takes its place.
+    """
+    joined = concat_tables([_with_components(entry) for entry in entries])
+    if options.fields is None:
+        return table_text(joined).encode()
+    if not set(joined) - set(
+        COMPONENTS
+    ):  # nothing found anywhere: the header is known all the same
+        joined |= {name: [] for name in (*COMPONENTS, *options.fields) if name not in joined}
+    chosen = [name for name in options.fields if name not in COMPONENTS]
+    return table_text(joined, [*COMPONENTS, *chosen]).encode()
 
 
 def table_text(columns: Table, fields: Sequence[str] | None = None) -> str:
@@ -26,8 +37,8 @@ def table_text(columns: Table, fields: Sequence[str] | None = None) -> str:
 
     Parameters
     ----------
-    columns : mapping of str to sequence, or pandas.DataFrame
-        Columns of one length; they may be empty.
+    columns : object
+        See :func:`~openhcs_core.materialization.columns.as_columns`.
     fields : sequence of str, optional
         Columns to write, in order; all of them when absent.
 
@@ -42,7 +53,7 @@ def table_text(columns: Table, fields: Sequence[str] | None = None) -> str:
         Columns of different lengths, a field that is no column, a column name
         twice, or a cell that is not a single value.
     """
-    table = _as_columns(columns) or dict.fromkeys(fields or (), ())
+    table = as_columns(columns) or dict.fromkeys(fields or (), ())
     names = list(table) if fields is None else list(fields)
     missing = [name for name in names if name not in table]
     if missing:
@@ -50,7 +61,7 @@ def table_text(columns: Table, fields: Sequence[str] | None = None) -> str:
             f"table has no column {missing[0]!r}; it has {', '.join(table)}: "
             "correct the `fields` of its options or the function"
         )
-    _row_count(table)
+    row_count(table)
     if not names:
         return ""
     cells = [[_cell(value, name) for value in table[name]] for name in names]
@@ -77,8 +88,8 @@ def concat_tables(tables: Sequence[Table]) -> dict[str, list[Any]]:
     StepFunctionError
         Columns of different lengths, or tables with different columns.
     """
-    parts = [_as_columns(table) for table in tables]
-    filled = [part for part in parts if _row_count(part)]
+    parts = [as_columns(table) for table in tables]
+    filled = [part for part in parts if row_count(part)]
     if not filled:
         return {name: [] for part in parts for name in part}
     names = list(filled[0])
@@ -93,40 +104,10 @@ def concat_tables(tables: Sequence[Table]) -> dict[str, list[Any]]:
     return {name: [value for part in filled for value in part[name]] for name in names}
 
 
-def _as_columns(table: Table) -> dict[str, Sequence[Any]]:
-    # A DataFrame exists only where pandas has been imported.
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(table, pandas.DataFrame):
-        return _frame_columns(table)
-    if not isinstance(table, Mapping):
-        raise StepFunctionError(
-            f"a table is a mapping of column names to values, got {type(table).__name__}"
-        )
-    return {str(name): values for name, values in table.items()}
-
-
-def _frame_columns(frame: "pd.DataFrame") -> dict[str, Sequence[Any]]:
-    names = [str(name) for name in frame.columns]
-    if len(set(names)) < len(names):
-        raise StepFunctionError(f"table has a column name twice: {', '.join(names)}")
-    columns = [frame.iloc[:, i] for i in range(len(names))]
-    return {
-        name: [None if empty else value for value, empty in zip(column, column.isna(), strict=True)]
-        for name, column in zip(names, columns, strict=True)
-    }
-
-
-def _row_count(table: Mapping[str, Sequence[Any]]) -> int:
-    for name, values in table.items():
-        if isinstance(values, str) or not isinstance(values, Sized):
-            raise StepFunctionError(
-                f"column {name!r} is {type(values).__name__}; expected a list or 1-D array"
-            )
-    lengths = {name: len(values) for name, values in table.items()}
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise StepFunctionError(f"columns of a table differ in length: {listed}")
-    return next(iter(lengths.values()), 0)
+def _with_components(entry: Entry) -> dict[str, Sequence[Any]]:
+    columns = as_columns(entry.value)
+    rows = row_count(columns)
+    return {**{name: [part] * rows for name, part in entry.components.items()}, **columns}
 
 
 def _line(row: Sequence[str]) -> str:
@@ -137,10 +118,10 @@ def _line(row: Sequence[str]) -> str:
 
 
 def _cell(value: Any, column: str) -> str:
-    if isinstance(value, Real) and not isinstance(value, Integral):
-        return "" if math.isnan(value) else repr(float(value))
-    if isinstance(value, Sized) and not isinstance(value, str):
+    if not is_single(value):
         raise StepFunctionError(
-            f"column {column!r} has a {type(value).__name__} in a cell; expected one value a row"
+            f"column {column!r} has a cell that is {describe(value)}; expected a number or text "
+            "in every cell (JsonOptions write nested values)"
         )
-    return "" if value is None else str(value)
+    plain = single(value)
+    return "" if plain is None else str(plain)

@@ -1,19 +1,105 @@
-"""Label images as ImageJ ROI sets."""
+"""Label images and outlines as ImageJ ROI sets."""
 
+import copy
 import io
 import zipfile
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from openhcs_core.errors import StepFunctionError
+from openhcs_core.materialization.sources import (
+    Entry,
+    as_array,
+    describe,
+    image_planes,
+    is_roi,
+    plane_name,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 _LARGEST_COORDINATE = 32767
+_ROI_KINDS = (
+    "a label image [Y, X] or [Z, Y, X], or a list of polygons (points (y, x), three or more) or of "
+    "roifile.ImagejRoi"
+)
+
+
+def roi_bytes(entries: Sequence[Entry]) -> bytes:
+    """Return an ImageJ ROI zip of label images, polygons and ROIs.
+
+    Objects of label images are outlined as :func:`roi_zip_bytes` does. Of a list each polygon
+    is an entry ``<image>-<position from 1:04d>.roi`` and each :class:`roifile.ImagejRoi` that
+    has a name of its own an entry ``<image>-<name>.roi``. A polygon's points are ``(y, x)``
+    from the top left corner of the image, so that ``(0.5, 0.5)`` is the middle of the first
+    pixel; whole numbers stay whole, fractions are kept in ImageJ's single precision.
+
+    Raises
+    ------
+    StepFunctionError
+        None of these, two ROIs of one name, or a point beyond 32767.
+    """
+    return _zip(pair for entry in entries for pair in _entry_rois(entry))
+
+
+def _entry_rois(entry: Entry) -> "Iterator[tuple[str, bytes]]":
+    if as_array(entry.value) is not None:
+        for key, plane in image_planes(entry):
+            yield from _label_rois(plane_name(key), plane)
+        return
+    if not isinstance(entry.value, list | tuple):
+        raise StepFunctionError(f"is {describe(entry.value)}; ROIs come from {_ROI_KINDS}")
+    for number, outline in enumerate(entry.value, start=1):
+        name = f"{entry.name}-{number:04d}"
+        yield (
+            _named_roi(entry.name, name, outline)
+            if is_roi(outline)
+            else (
+                name,
+                _roi_bytes(name, _polygon(outline, number)),
+            )
+        )
+
+
+def _named_roi(image: str, numbered: str, roi: Any) -> tuple[str, bytes]:
+    """Return a ROI as it is but for its name, which has to differ from image to image."""
+    name = f"{image}-{roi.name}" if roi.name else numbered
+    if "/" in name or "\\" in name:
+        raise StepFunctionError(f"has a ROI named {roi.name!r}; slashes cannot be in its name")
+    named = copy.copy(roi)
+    named.name = name
+    content: bytes = named.tobytes()
+    return name, content
+
+
+def _polygon(outline: Any, number: int) -> "NDArray[Any]":
+    """Return a polygon's corners as ``(x, y)``, int32 or float32."""
+    import numpy as np
+
+    found = as_array(outline)
+    try:
+        corners: NDArray[Any] = np.asarray(outline) if found is None else found
+    except ValueError:  # points of different lengths
+        corners = np.empty(0)
+    if (
+        corners.ndim != 2
+        or corners.shape[1] != 2
+        or len(corners) < 3
+        or corners.dtype.kind not in "iuf"
+    ):
+        raise StepFunctionError(
+            f"has {describe(outline)} for ROI {number} of a list; ROIs come from {_ROI_KINDS}"
+        )
+    if not np.all(np.abs(corners.astype(np.float64)) <= _LARGEST_COORDINATE):
+        raise StepFunctionError(
+            f"has a point in polygon {number} that is not finite or beyond {_LARGEST_COORDINATE}, "
+            "where ImageJ's ROI format ends"
+        )
+    kind = np.float32 if corners.dtype.kind == "f" else np.int32
+    return corners[:, ::-1].astype(kind)
 
 
 def roi_zip_bytes(labels_by_slice: "Sequence[tuple[str, NDArray[Any]]]") -> bytes:
@@ -47,13 +133,25 @@ def roi_zip_bytes(labels_by_slice: "Sequence[tuple[str, NDArray[Any]]]") -> byte
     prefixes = [prefix for prefix, _ in labels_by_slice]
     if len(set(prefixes)) < len(prefixes):
         raise StepFunctionError(f"label images with the same name: {', '.join(sorted(prefixes))}")
+    return _zip(pair for prefix, labels in labels_by_slice for pair in _label_rois(prefix, labels))
+
+
+def _label_rois(prefix: str, labels: Any) -> Iterator[tuple[str, bytes]]:
+    for name, corners in _named_polygons(prefix, _checked(labels, prefix)):
+        yield name, _roi_bytes(name, corners)
+
+
+def _zip(rois: Iterable[tuple[str, bytes]]) -> bytes:
     stream = io.BytesIO()
+    names = set()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        for prefix, labels in labels_by_slice:
-            for name, corners in _named_polygons(prefix, _checked(labels, prefix)):
-                entry = zipfile.ZipInfo(f"{name}.roi", _DATE)
-                entry.create_system = 3
-                archive.writestr(entry, _roi_bytes(name, corners))
+        for name, content in rois:
+            if name in names:
+                raise StepFunctionError(f"has two ROIs named {name!r}; ImageJ would show one")
+            names.add(name)
+            entry = zipfile.ZipInfo(f"{name}.roi", _DATE)
+            entry.create_system = 3
+            archive.writestr(entry, content)
     return stream.getvalue()
 
 
@@ -130,12 +228,13 @@ def _without_straight_points(corners: "NDArray[np.int32]") -> "NDArray[np.int32]
     return corners[np.any(before != after, axis=1)]
 
 
-def _roi_bytes(name: str, corners: "NDArray[np.int32]") -> bytes:
+def _roi_bytes(name: str, corners: "NDArray[Any]") -> bytes:
+    import numpy as np
     from roifile import ROI_TYPE, ImagejRoi
 
     roi = ImagejRoi.frompoints(corners, name=name)
     roi.roitype = ROI_TYPE.POLYGON
     # Corners, not pixels: the bounds end where the last corner is.
-    roi.right, roi.bottom = (int(v) for v in corners.max(axis=0))
+    roi.right, roi.bottom = (int(v) for v in np.ceil(corners.max(axis=0)))
     content: bytes = roi.tobytes()
     return content

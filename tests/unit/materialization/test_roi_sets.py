@@ -14,8 +14,6 @@ from scipy import ndimage
 from skimage import io as images
 
 from openhcs_core.errors import StepFunctionError
-from openhcs_core.materialization import CsvOptions, ROIOptions
-from openhcs_core.materialization.engine import materialize
 from openhcs_core.materialization.writers import roi_zip_bytes
 
 DATA = Path(__file__).parents[2] / "data" / "nuclei"
@@ -123,11 +121,3 @@ def test_the_same_labels_give_the_same_bytes_and_none_an_empty_set():
 def test_what_is_no_label_image_is_refused(slices, message):
     with pytest.raises(StepFunctionError, match=message):
         roi_zip_bytes(slices)
-
-
-def test_the_options_choose_the_writer():
-    table = {"a": [1], "b": [2]}
-    assert materialize(CsvOptions(), [table, table]) == b"a,b\n1,2\n1,2\n"
-    assert materialize(CsvOptions(fields=("b",)), [table]) == b"b\n2\n"
-    labels = [("a", np.eye(3, dtype=int))]
-    assert materialize(ROIOptions(), labels) == roi_zip_bytes(labels)
