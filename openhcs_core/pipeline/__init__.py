@@ -6,6 +6,7 @@ from openhcs_core.pipeline.function_contracts import (
     processing_contract,
     special_outputs,
 )
+from openhcs_core.pipeline.function_step import FunctionStep
 from openhcs_core.pipeline.patterns import (
     FunctionCall,
     Pattern,
@@ -16,6 +17,7 @@ from openhcs_core.pipeline.patterns import (
 
 __all__ = [
     "FunctionCall",
+    "FunctionStep",
     "Pattern",
     "PatternEntry",
     "PatternError",

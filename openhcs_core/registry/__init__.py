@@ -1,6 +1,6 @@
 """Function registries: which functions exist, what they take, and how to import them."""
 
-from openhcs_core.registry.registry_service import RegistryService
+from openhcs_core.registry.registry_service import REGISTRIES, RegistryService
 from openhcs_core.registry.unified_registry import FunctionMetadata, LibraryRegistryBase
 
-__all__ = ["FunctionMetadata", "LibraryRegistryBase", "RegistryService"]
+__all__ = ["REGISTRIES", "FunctionMetadata", "LibraryRegistryBase", "RegistryService"]

@@ -28,6 +28,7 @@ from openhcs_core.registry import RegistryService
 from openhcs_core.runtime import Location
 from openhcs_core.session.leftovers import find_leftovers
 from openhcs_core.session.plates import OpenPlate, open_plate
+from openhcs_core.session.python_pipelines import load_python
 
 _SHOWN_LEFTOVERS = 6
 
@@ -67,6 +68,7 @@ class _Pipeline:
 
     document: LocatedDocument
     config: PipelineConfig
+    warnings: tuple[str, ...] = ()
 
 
 def compile_workflow(config_path: str) -> Compilation:
@@ -86,7 +88,7 @@ def compile_workflow(config_path: str) -> Compilation:
     errors: list[OpenHCSError] = []
     functions = RegistryService()
     config = _read_config(document, functions)
-    pipelines = _read_pipelines(_pipeline_paths(config), errors)
+    pipelines = _read_pipelines(_pipeline_paths(config), functions, errors)
     plates: list[_CompiledPlate] = []
     for name, settings in config.plates.items():
         where = document.where(("plates", name))
@@ -100,8 +102,9 @@ def compile_workflow(config_path: str) -> Compilation:
     raise_all(config_path, errors)
     results = config.results.rstrip("/")
     compiled = CompiledPipeline(results=results, plates=tuple(plate.plan for plate in plates))
-    warnings = tuple(warning for plate in plates for warning in plate.warnings)
-    return Compilation(config, compiled, _collect_files(compiled, plates), warnings)
+    warnings = [text for pipeline in pipelines.values() for text in pipeline.warnings]
+    warnings += [text for plate in plates for text in plate.warnings]
+    return Compilation(config, compiled, _collect_files(compiled, plates), tuple(warnings))
 
 
 def _read_config(document: LocatedDocument, functions: RegistryService) -> WorkflowConfig:
@@ -113,18 +116,34 @@ def _read_config(document: LocatedDocument, functions: RegistryService) -> Workf
     data = document.data if isinstance(document.data, dict) else {}
     path = data.get("pipeline", WorkflowConfig.model_fields["pipeline"].default)
     if isinstance(path, str):
-        errors += _find_mistakes(_read_pipelines([path], errors), functions)
+        errors += _find_mistakes(_read_pipelines([path], functions, errors), functions)
     raise group_errors(document.path, errors)
 
 
-def _read_pipelines(paths: Iterable[str], errors: list[OpenHCSError]) -> dict[str, _Pipeline]:
+def _read_pipelines(
+    paths: Iterable[str], functions: RegistryService, errors: list[OpenHCSError]
+) -> dict[str, _Pipeline]:
     """Return the pipelines whose files are right; what is wrong with others goes to `errors`."""
     pipelines = {}
     for path in paths:
         with collecting(errors):
-            document = load_yaml(path)
-            pipelines[path] = _Pipeline(document, validate(PipelineConfig, document))
+            if path.endswith(".py"):
+                pipelines[path] = _read_python_pipeline(path, functions)
+            else:
+                document = load_yaml(path)
+                pipelines[path] = _Pipeline(document, validate(PipelineConfig, document))
     return pipelines
+
+
+def _read_python_pipeline(path: str, functions: RegistryService) -> _Pipeline:
+    script = load_python(path, functions)
+    problems = list(script.problems)
+    with collecting(problems):
+        config = validate(PipelineConfig, script.document)
+        if not problems:
+            return _Pipeline(script.document, config, script.warnings)
+        problems += find_mistakes(config, script.document, functions)
+    raise group_errors(path, problems)
 
 
 def _pipeline_paths(config: WorkflowConfig) -> list[str]:
