@@ -22,6 +22,8 @@ CASES = {
     "two_plates_one_pipeline": {"demo": "demo", "Plate 2": "demo"},
     "two_plates_two_pipelines": {"demo": "demo", "other": "kept_middle_and_override"},
     "odd_names": {"Größe (1)": "odd_names"},
+    "branches": {"demo": "branches"},
+    "chains_by_channel": {"demo": "chains_by_channel"},
     "kept_as_tiff": {"demo": "kept_middle_and_override"},
 }
 STORAGE = {"kept_as_tiff": VFSConfig(materialization="disk")}
