@@ -2,6 +2,7 @@
 
 from openhcs_core.compiler.components import ComponentValues, component_values, values_after
 from openhcs_core.compiler.request import CompileRequest
+from openhcs_core.config import ImageBackend
 from openhcs_core.constants import Backend, Component
 from openhcs_core.plan import StepPlan, StoreMetadataPlan, StorePlan
 
@@ -11,9 +12,10 @@ def declare_zarr_stores(
 ) -> tuple[StepPlan, ...]:
     """Return plans in which the kept steps have a store; nothing is created.
 
-    Kept are the steps that say so, and those that nothing reads.
+    Kept are the steps that say so (`keep`, `materialize`), and those that nothing reads.
     """
-    kept = {step.name for step in request.pipeline.steps if step.keep}
+    steps = {step.name: step for step in request.pipeline.steps}
+    kept = {name for name, step in steps.items() if step.keep or step.materialize is not None}
     kept |= {plan.step_name for plan in plans} - {plan.source for plan in plans}
     values: dict[str | None, ComponentValues] = {
         None: component_values(request.index, request.wells)
@@ -21,16 +23,20 @@ def declare_zarr_stores(
     declared = []
     for plan in plans:
         values[plan.step_name] = values_after(plan, values[plan.source])
-        store = _declare(request, values[plan.step_name]) if plan.step_name in kept else None
+        store = None
+        if plan.step_name in kept:
+            own = steps[plan.step_name].materialize
+            backend = request.storage.materialization if own is None else own.backend
+            store = _declare(request, backend, values[plan.step_name])
         declared.append(plan.model_copy(update={"store": store}))
     return tuple(declared)
 
 
-def _declare(request: CompileRequest, values: ComponentValues) -> StorePlan:
+def _declare(request: CompileRequest, backend: ImageBackend, values: ComponentValues) -> StorePlan:
     index = request.index
     names = {channel.id: channel.name for channel in index.channels}
     scale_um = (index.z_step_um, index.pixel_size_um, index.pixel_size_um)
-    if request.storage.materialization == "disk":  # a file a plane: no axes to lay out
+    if backend == "disk":  # a file a plane: no axes to lay out
         return StorePlan(backend=Backend.DISK, zarr=None, scale_um=scale_um)
     return StorePlan(
         zarr=request.storage.zarr,

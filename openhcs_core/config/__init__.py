@@ -1,7 +1,14 @@
 """Settings: frozen models of config and pipeline files, read with line numbers."""
 
 from openhcs_core.config.base import FrozenModel
-from openhcs_core.config.storage import VFSConfig, ZarrChunkStrategy, ZarrCompressor, ZarrConfig
+from openhcs_core.config.storage import (
+    ImageBackend,
+    MaterializeConfig,
+    VFSConfig,
+    ZarrChunkStrategy,
+    ZarrCompressor,
+    ZarrConfig,
+)
 from openhcs_core.config.workflow import (
     OverrideConfig,
     PipelineConfig,
@@ -14,8 +21,10 @@ from openhcs_core.config.yaml_ import KeyPath, LocatedDocument, load_yaml, valid
 
 __all__ = [
     "FrozenModel",
+    "ImageBackend",
     "KeyPath",
     "LocatedDocument",
+    "MaterializeConfig",
     "OverrideConfig",
     "PipelineConfig",
     "PlateConfig",

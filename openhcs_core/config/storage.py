@@ -36,11 +36,21 @@ class ZarrConfig(FrozenModel):
     ome_zarr_version: Literal["0.5"] = "0.5"
 
 
+ImageBackend = Literal["zarr", "disk"]
+"""Where kept images go: an OME-Zarr plate a step, or a TIFF a plane."""
+
+
+class MaterializeConfig(FrozenModel):
+    """The ``materialize:`` key of a step: its images are kept, by a backend of its own."""
+
+    backend: ImageBackend
+
+
 class VFSConfig(FrozenModel):
     """The ``storage:`` section: the backend of kept images, and the cache of all others."""
 
     materialization: Annotated[
-        Literal["zarr", "disk"],
+        ImageBackend,
         Field(description="Kept images: OME-Zarr plates, or a TIFF a plane"),
     ] = "zarr"
     cache_dir: Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from openhcs_core.config.base import FrozenModel
-from openhcs_core.config.storage import VFSConfig
+from openhcs_core.config.storage import MaterializeConfig, VFSConfig
 from openhcs_core.constants import Component
 from openhcs_core.planes import WELL_REGEX
 
@@ -153,6 +153,10 @@ class StepConfig(FrozenModel):
         bool | None, Field(description="null: along anything but z, for functions that can do both")
     ] = None
     keep: Annotated[bool, Field(description="Keep this step's images")] = False
+    materialize: Annotated[
+        MaterializeConfig | None,
+        Field(description="Keep this step's images, by this backend"),
+    ] = None
     output_dtype: (
         Annotated[
             Literal["uint8", "uint16", "int32", "float32", "float64"],

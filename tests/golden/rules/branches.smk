@@ -7,6 +7,7 @@ rule hat:
         index="results/{plate}/index/{well}.json",
     output:
         manifest="results/{plate}/manifests/hat/{well}.json",
+        images=directory("results/{plate}/images/hat/{well}"),
     log:
         "results/{plate}/logs/hat/{well}.log",
     benchmark:

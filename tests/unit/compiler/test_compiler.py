@@ -388,3 +388,24 @@ def test_a_wrong_step_does_not_make_the_next_one_wrong(problems, wrong):
         "2 steps[0].func",
         "4 steps[2].func.openhcs:tophat.selem",
     ]
+
+
+def test_a_step_is_kept_by_the_backend_it_names(compile_text):
+    text = (
+        "steps:\n"
+        "  - {name: a, func: openhcs:tophat, materialize: {backend: disk}}\n"
+        "  - {name: b, func: openhcs:tophat, keep: true}\n"
+        "  - {name: c, func: openhcs:tophat}\n"
+        "  - {name: d, func: openhcs:tophat, materialize: {backend: zarr}}\n"
+    )
+    for storage, of_b in (("zarr", Backend.ZARR), ("disk", Backend.DISK)):
+        plan = compile_text(text, storage=VFSConfig(materialization=storage))
+        stores = [step.store and step.store.backend for step in plan.steps]
+        assert stores == [Backend.DISK, of_b, None, Backend.ZARR]
+        read = [(step.read_backend, step.reads_kept) for step in plan.steps]
+        assert read == [
+            (Backend.VIRTUAL_WORKSPACE, False),
+            (Backend.DISK, True),
+            (of_b, True),
+            (Backend.DISK, False),
+        ]
