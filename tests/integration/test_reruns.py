@@ -3,11 +3,13 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from openhcs_core.runtime.lock import RunLock
 
+DATA = Path(__file__).parents[1] / "data"
 COUNT = [("count", "B02"), ("count", "B03")]
 TABLES = [("count", "cell_counts.csv"), ("count", "intensities.csv")]
 
@@ -55,6 +57,16 @@ def test_comments_key_order_and_written_defaults_run_nothing(finished):
         "{high_percentile: 99.9} # 1.0 is the default",
     )
     assert _jobs(finished) == []
+
+
+def test_the_same_pipeline_in_python_runs_nothing(finished):
+    script = (DATA / "pipelines/demo.py").read_text()
+    finished.write("config/pipeline.py", script)
+    finished.edit("config/config.yaml", "plates:", "pipeline: config/pipeline.py\nplates:")
+    assert _jobs(finished) == []
+    assert '"min_area": 20' in script
+    finished.edit("config/pipeline.py", '"min_area": 20', '"min_area": 60')
+    assert _jobs(finished) == sorted(COUNT + TABLES)
 
 
 def test_an_edit_of_the_middle_runs_it_and_what_follows(finished):
