@@ -85,6 +85,8 @@ def show_command(ref: str, *, as_json: bool) -> None:
         default = json.dumps(metadata.defaults.get(name))
         text = f"  {name} = {default}  ({_limits(schema)})  {schema.get('description', '')}"
         print(text.rstrip())
+    for special in metadata.special_inputs:
+        print(f"  takes {special} (a special output of an earlier function)")
     for output in metadata.special_outputs:
         print(f"  gives {output.name} ({_files(output)})")
 

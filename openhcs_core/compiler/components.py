@@ -50,7 +50,7 @@ def values_after(
         Look at what becomes of this channel only.
     """
     collapsing = [
-        any(function.collapses for function in group.functions)
+        group.is_projected()
         for group in plan.groups
         if channel is None
         or plan.group_by is not Component.CHANNEL

@@ -10,7 +10,7 @@ from openhcs_core.constants import Component, MemoryType
 from openhcs_core.errors import CompileError
 from openhcs_core.microscopes import PlateIndex
 from openhcs_core.pipeline import FunctionCall, ProcessingContract
-from openhcs_core.plan import FunctionPlan
+from openhcs_core.plan import FunctionPlan, SpecialInputPlan
 from openhcs_core.registry import FunctionMetadata
 
 
@@ -32,6 +32,8 @@ def plan_function(
         as_2d=metadata.as_2d,
         collapses=metadata.contract is ProcessingContract.VOLUMETRIC_TO_SLICE,
         special_outputs=metadata.special_outputs,
+        special_inputs=tuple(SpecialInputPlan(name=name) for name in metadata.special_inputs),
+        chain_breaker=metadata.chain_breaker,
     )
 
 
@@ -74,7 +76,12 @@ def _check_parameters(
     properties = schema.get("properties", {})
     assert isinstance(properties, dict)
     prefix = f"step {step.name!r}: {call.ref}: "
-    for name in sorted(set(given) - set(properties)):
+    for name in sorted(set(given) & set(metadata.special_inputs)):
+        errors.add(
+            f"{prefix}{name!r} is a special input, which an earlier function gives; leave it out",
+            (*call.at, name),
+        )
+    for name in sorted(set(given) - set(properties) - set(metadata.special_inputs)):
         close = get_close_matches(name, properties, n=1)
         remedy = (
             f"did you mean {close[0]!r}?"

@@ -41,6 +41,8 @@ def _check_group(plan: StepPlan, group: GroupPlan, at: KeyPath, errors: ErrorLis
     for function in group.functions:
         _check_declared(function, prefix, at, errors)
     for left, right in zip(group.functions, group.functions[1:], strict=False):
+        if left.chain_breaker:  # the next takes the step's input, which stays on the CPU
+            continue
         if left.output_memory_type is not right.input_memory_type:
             errors.add(
                 f"{prefix}Incompatible memory types in chain: {left.ref} gives "

@@ -14,6 +14,7 @@ from openhcs_core.compiler.functions import find_function, is_flexible, plan_fun
 from openhcs_core.compiler.outputs import check_outputs
 from openhcs_core.compiler.overrides import PatternOverride, apply_overrides
 from openhcs_core.compiler.request import CompileRequest, ErrorList, FunctionCatalogue
+from openhcs_core.compiler.special_links import link_special_inputs
 from openhcs_core.config import KeyPath, LocatedDocument, PipelineConfig, StepConfig
 from openhcs_core.errors import OpenHCSError, raise_all
 from openhcs_core.pipeline import Pattern, PatternError, parse_pattern
@@ -60,10 +61,25 @@ def initialize_step_plans(
         if plan is None or len(errors.errors) > before:
             source = None  # what a wrong step leaves is not known: the next is checked without
             continue
-        source = _Source(step.name, values_after(plan, source.values))
+        is_broken = _breaks_chain(plan, number, errors)
+        source = plate if is_broken else _Source(step.name, values_after(plan, source.values))
         plans.append(plan)
     raise_all(request.document.path, errors.errors)
-    return tuple(plans)
+    linked = link_special_inputs(plans, request.pipeline, errors)
+    raise_all(request.document.path, errors.errors)
+    return linked
+
+
+def _breaks_chain(plan: StepPlan, number: int, errors: ErrorList) -> bool:
+    """Return whether the next step reads the plate, because this one ends in a chain breaker."""
+    last = {group.functions[-1].chain_breaker for group in plan.groups if group.functions}
+    if len(last) > 1:
+        errors.add(
+            f"step {plan.step_name!r}: some of its functions are chain breakers and some are not, "
+            "so that what the next step reads is not clear; put them into two steps",
+            ("steps", number, "func"),
+        )
+    return True in last
 
 
 def find_mistakes(

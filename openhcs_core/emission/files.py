@@ -10,7 +10,6 @@ from openhcs_core.plan import (
     encode_plan,
     image_folder,
     manifest_path,
-    output_files,
     plan_digest,
     plan_path,
     readable_json,
@@ -18,6 +17,7 @@ from openhcs_core.plan import (
     store_plan_path,
     table_path,
     table_plan_path,
+    well_files,
     well_table_paths,
 )
 from openhcs_core.planes import split_well
@@ -55,7 +55,7 @@ def plate_targets(plate: PlatePlan) -> list[str]:
 
 
 def _step_targets(plan: StepPlan, wells: tuple[str, ...]) -> list[str]:
-    files = list(output_files(plan))
+    files = list(well_files(plan))
     targets = []
     for well in wells:
         targets.append(manifest_path(plan.step_name, well))

@@ -23,12 +23,13 @@ from openhcs_core.plan import (
     index_path,
     log_path,
     manifest_path,
-    output_files,
     plan_path,
     store_path,
     store_plan_path,
     table_path,
     table_plan_path,
+    taken_files,
+    well_files,
 )
 from openhcs_core.planes import WELL_REGEX
 
@@ -51,6 +52,7 @@ class _StepRule:
     has_well_plans: bool
     needs_gpu: bool
     outputs: tuple[tuple[str, str], ...]
+    specials: tuple[str, ...]
     priority: int
 
     @property
@@ -113,10 +115,12 @@ def _describe(plate: PlatePlan, plan: StepPlan, priority: int) -> _StepRule:
         has_well_plans=bool(plate.well_steps.get(plan.step_name)),
         needs_gpu=plate.resources[plan.step_name].gpu > 0,
         outputs=(),
+        specials=(),
         priority=priority,
     )
-    files = ((file.key, file.path(plan.step_name, rule.well)) for file in output_files(plan))
-    return replace(rule, outputs=tuple(files))
+    files = ((file.key, file.path(plan.step_name, rule.well)) for file in well_files(plan))
+    taken = [file.path(step, rule.well) for step, of in taken_files(plan).items() for file in of]
+    return replace(rule, outputs=tuple(files), specials=tuple(taken))
 
 
 def _plate_tables(compiled: CompiledPipeline) -> Iterator[tuple[TablePlan, str]]:
@@ -149,6 +153,9 @@ def _emit_step(results: str, rule: _StepRule, plates: list[str], name: str) -> s
         inputs["index"] = here.text(index_path(well))
     else:
         inputs["manifest"] = here.text(manifest_path(rule.source, well))
+    inputs |= {
+        f"special_{number}": here.text(path) for number, path in enumerate(rule.specials, start=1)
+    }
     outputs = {"manifest": here.text(manifest_path(rule.step, well))}
     if rule.store is Backend.ZARR:
         outputs["images"] = here.text(f"{store_path(rule.step)}/{{row}}/{{column}}/zarr.json")

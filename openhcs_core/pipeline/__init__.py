@@ -3,7 +3,9 @@
 from openhcs_core.pipeline.function_contracts import (
     ProcessingContract,
     SpecialOutput,
+    chain_breaker,
     processing_contract,
+    special_inputs,
     special_outputs,
 )
 from openhcs_core.pipeline.function_step import FunctionStep
@@ -23,7 +25,9 @@ __all__ = [
     "PatternError",
     "ProcessingContract",
     "SpecialOutput",
+    "chain_breaker",
     "parse_pattern",
     "processing_contract",
+    "special_inputs",
     "special_outputs",
 ]

@@ -1,5 +1,6 @@
 """Decorators that declare what a function gives besides its image, and how it takes a stack."""
 
+import inspect
 import re
 from collections.abc import Callable
 from enum import Enum
@@ -65,6 +66,64 @@ def special_outputs(*outputs: str | tuple[str, MaterializationSpec]) -> Callable
         return function
 
     return declare
+
+
+def special_inputs(*names: str) -> Callable[[F], F]:
+    """Declare keyword parameters that an earlier function's special outputs are given to.
+
+    Parameters
+    ----------
+    *names : str
+        Names of parameters, each that of a special output: of an earlier function in the same
+        chain, or of an earlier step. They are no parameters of the pipeline file.
+
+    Raises
+    ------
+    CompileError
+        Something else, a name twice, or no keyword parameter of the function.
+
+    Examples
+    --------
+    >>> @special_inputs("positions")
+    ... def stitch(image_stack, positions):
+    ...     return image_stack
+    """
+    for name in names:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise CompileError(
+                f"special input {name!r}: expected the name of a parameter such as 'positions'"
+            )
+        if names.count(name) > 1:
+            raise CompileError(f"special input {name!r} is declared twice; leave one out")
+
+    def declare(function: F) -> F:
+        _check_parameters(function, names)
+        function.special_inputs = names  # type: ignore[attr-defined]  # metadata on a callable
+        return function
+
+    return declare
+
+
+def chain_breaker(function: F) -> F:
+    """Declare that nothing goes on from a function's image.
+
+    The function after it in its chain gets the images that the step began with; the step after
+    one that ends in it reads the plate, as with ``input_source: pipeline_start``.
+    """
+    function.chain_breaker = True  # type: ignore[attr-defined]  # metadata on a callable
+    return function
+
+
+def _check_parameters(function: Callable[..., Any], names: tuple[str, ...]) -> None:
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    taken = [parameter.name for parameter in parameters if parameter.kind in kinds]
+    for name in names:
+        if name not in taken:
+            raise CompileError(
+                f"special input {name!r}: {function.__name__} has no such keyword parameter after "
+                f"the image; it has {', '.join(taken) or 'none'}"
+            )
 
 
 def _declared(output: str | tuple[str, MaterializationSpec]) -> SpecialOutput:

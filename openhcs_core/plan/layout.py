@@ -18,6 +18,7 @@ from openhcs_core.plan.models import (
     StepPlan,
     TablePlan,
 )
+from openhcs_core.plan.special_paths import SPECIAL_FOLDER, special_path
 from openhcs_core.planes import PlaneKey
 
 OUTPUT_FOLDERS = {"csv": "tables", "json": "json", "roi": "rois", "text": "text", "tiff": "tiff"}
@@ -65,6 +66,64 @@ class OutputFile(NamedTuple):
         if suffix.endswith(usual) and before.isascii() and before.isidentifier():
             return plain
         return f"{plain}_{digest_text(key)[:_KEY_DIGITS]}"
+
+
+class SpecialFile(NamedTuple):
+    """A file that a special output is kept in for later steps.
+
+    Attributes
+    ----------
+    group : str or None
+        The component value it belongs to, for component dicts.
+    output : str
+        Name of the special output.
+    """
+
+    group: str | None
+    output: str
+
+    def path(self, step: str, well: str) -> str:
+        """Return the path relative to the plate's results."""
+        return special_path(step, well, self.group, self.output)
+
+    @property
+    def key(self) -> str:
+        """A name unique within the step, fit for a Python identifier."""
+        key = f"{SPECIAL_FOLDER}_{self.group or 'all'}_{self.output}"
+        if key.isascii() and key.isidentifier() and "_" not in (self.group or ""):
+            return key
+        plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in key)
+        return f"{plain}_{digest_text(key)[:_KEY_DIGITS]}"
+
+
+def special_files(plan: StepPlan) -> Iterator[SpecialFile]:
+    """Yield the files of a step's special outputs that later steps take."""
+    for group in plan.groups:
+        for function in group.functions:
+            for output in function.special_outputs:
+                if output.is_linked:
+                    yield SpecialFile(group.value, output.name)
+
+
+def well_files(plan: StepPlan) -> Iterator[OutputFile | SpecialFile]:
+    """Yield every file a step writes for each well, apart from images and manifest."""
+    yield from output_files(plan)
+    yield from special_files(plan)
+
+
+def taken_files(plan: StepPlan) -> dict[str, list[SpecialFile]]:
+    """Return the special outputs of earlier steps that a step takes, each once, by their step."""
+    taken = {
+        (special.step, SpecialFile(special.group, special.name)): None
+        for group in plan.groups
+        for function in group.functions
+        for special in function.special_inputs
+        if special.step is not None
+    }
+    files: dict[str, list[SpecialFile]] = {}
+    for step, file in taken:
+        files.setdefault(step, []).append(file)
+    return files
 
 
 def function_files(group: GroupPlan, function: FunctionPlan) -> Iterator[OutputFile]:

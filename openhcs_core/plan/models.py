@@ -14,6 +14,7 @@ from openhcs_core.config.base import FrozenModel
 from openhcs_core.config.storage import ZarrConfig
 from openhcs_core.constants import Backend, Component, MemoryType
 from openhcs_core.materialization.spec import MaterializationSpec
+from openhcs_core.plan.special_paths import special_path
 
 SCHEMA_VERSION = 1
 SOURCE_VERSION = "source"
@@ -21,10 +22,50 @@ SOURCE_VERSION = "source"
 
 
 class SpecialOutputPlan(FrozenModel):
-    """A value a function returns after its image, and the files to write of it."""
+    """A value a function returns after its image, and the files to write of it.
+
+    Attributes
+    ----------
+    is_linked : bool
+        A function of a later step takes it: it is kept in a file of its own.
+    """
 
     name: str
     spec: MaterializationSpec | None = None
+    is_linked: bool = False
+
+
+class SpecialInputPlan(FrozenModel):
+    """A value a function takes from an earlier one, and which of that one's values it is.
+
+    Attributes
+    ----------
+    name : str
+        Name of the parameter and of the special output.
+    step : str or None
+        The step that gives it; None for the same chain.
+    group : str or None
+        The component value whose chain gives it, None where one chain does all of them.
+    agree_on : tuple of Component
+        What the planes of value and call have in common.
+    each_of_stack : tuple of Component
+        The call has several of these, the value one: a list, one for each in stack order.
+    each_of_projection : tuple of Component
+        As well, for what a projection has taken together: one for each there was, in natural
+        order.
+    """
+
+    name: str
+    step: str | None = None
+    group: str | None = None
+    agree_on: tuple[Component, ...] = ()
+    each_of_stack: tuple[Component, ...] = ()
+    each_of_projection: tuple[Component, ...] = ()
+
+    @property
+    def is_list(self) -> bool:
+        """Whether a call gets a list of values instead of one."""
+        return bool(self.each_of_stack or self.each_of_projection)
 
 
 class FunctionPlan(FrozenModel):
@@ -44,6 +85,8 @@ class FunctionPlan(FrozenModel):
         Hand slices over as ``[Y, X]`` (library functions) instead of ``[1, Y, X]``.
     collapses : bool
         It returns one slice for a whole stack.
+    chain_breaker : bool
+        The next function gets what the step began with, not what this one returns.
     """
 
     ref: str
@@ -55,6 +98,8 @@ class FunctionPlan(FrozenModel):
     as_2d: bool = False
     collapses: bool = False
     special_outputs: tuple[SpecialOutputPlan, ...] = ()
+    special_inputs: tuple[SpecialInputPlan, ...] = ()
+    chain_breaker: bool = False
 
 
 class GroupPlan(FrozenModel):
@@ -70,6 +115,24 @@ class GroupPlan(FrozenModel):
 
     value: str | None = None
     functions: tuple[FunctionPlan, ...] = ()
+
+    @property
+    def image_functions(self) -> tuple[FunctionPlan, ...]:
+        """Return the functions that the resulting image comes from: after a chain breaker."""
+        starts = [
+            number
+            for number, function in enumerate(self.functions[:-1], start=1)
+            if function.chain_breaker
+        ]
+        return self.functions[starts[-1] if starts else 0 :]
+
+    def is_projected(self, before: int | None = None) -> bool:
+        """Return whether the image that function number `before` gets (or the result) is one."""
+        functions = self.functions[:before]
+        if before is not None and functions and functions[-1].chain_breaker:
+            return False
+        part = GroupPlan(functions=functions).image_functions
+        return any(function.collapses for function in part)
 
 
 class StorePlan(FrozenModel):
@@ -134,6 +197,9 @@ class StepPlan(FrozenModel):
     def as_dict(self, well_id: str) -> dict[str, Any]:
         """Return the step plan of one well under the specification's keys."""
         data = self.model_dump(mode="json")
+        functions = [
+            (group.value, function) for group in self.groups for function in group.functions
+        ]
         return {
             "step_name": self.step_name,
             "step_type": self.step_type,
@@ -148,17 +214,37 @@ class StepPlan(FrozenModel):
             "func": data["groups"],
             "variable_components": data["variable_components"],
             "group_by": data["group_by"],
-            "special_inputs": {},
+            "special_inputs": {
+                _special_key(special.name, group): {
+                    "path": special_path(
+                        special.step or self.step_name, well_id, special.group, special.name
+                    ),
+                    "backend": _special_backend(is_file=special.step is not None),
+                }
+                for group, function in functions
+                for special in function.special_inputs
+            },
             "special_outputs": {
-                output.name: {"backend": Backend.MEMORY.value}
-                for group in self.groups
-                for function in group.functions
+                _special_key(output.name, group): {
+                    "path": special_path(self.step_name, well_id, group, output.name),
+                    "backend": _special_backend(is_file=output.is_linked),
+                }
+                for group, function in functions
                 for output in function.special_outputs
             },
             "zarr_config": data["store"] and data["store"]["zarr"],
             "force_disk_output": self.store is not None,
             "visualize": False,
         }
+
+
+def _special_key(name: str, group: str | None) -> str:
+    """Return the name of a value; where functions differ by component, with their value."""
+    return name if group is None else f"{group}.{name}"
+
+
+def _special_backend(*, is_file: bool) -> str:
+    return (Backend.DISK if is_file else Backend.MEMORY).value
 
 
 class JobResources(FrozenModel):

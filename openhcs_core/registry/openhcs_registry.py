@@ -47,13 +47,14 @@ class OpenHCSRegistry(LibraryRegistryBase):
     def _describe(self, name: str, module: str, libraries: dict[str, str]) -> FunctionMetadata:
         function = self.load_function(name)
         path = f"{_PACKAGE}.{module}"
+        special_inputs = getattr(function, "special_inputs", ())
         return FunctionMetadata(
             ref=f"{self.library_name}:{name}",
             module=path,
             attribute=name,
             doc=first_line(function),
-            parameters_schema=annotated_schema(function),
-            defaults=plain_defaults(function),
+            parameters_schema=annotated_schema(function, special_inputs),
+            defaults=plain_defaults(function, special_inputs),
             input_memory_type=getattr(function, "input_memory_type", None),
             output_memory_type=getattr(function, "output_memory_type", None),
             contract=getattr(function, "processing_contract", ProcessingContract.PURE_3D),
@@ -61,5 +62,7 @@ class OpenHCSRegistry(LibraryRegistryBase):
                 SpecialOutputPlan(name=output.name, spec=output.spec)
                 for output in getattr(function, "special_outputs", ())
             ),
+            special_inputs=special_inputs,
+            chain_breaker=getattr(function, "chain_breaker", False),
             versions={SOURCE_VERSION: source_digest(path, _PACKAGE), **libraries},
         )

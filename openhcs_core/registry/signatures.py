@@ -17,17 +17,23 @@ _VALUE_SCHEMAS: dict[type, dict[str, JsonValue]] = {
 }
 
 
-def annotated_schema(function: Callable[..., Any]) -> dict[str, JsonValue]:
+def annotated_schema(
+    function: Callable[..., Any], hidden: Collection[str] = ()
+) -> dict[str, JsonValue]:
     """Return the JSON Schema of the keyword parameters of a function with type hints.
 
     Parameters
     ----------
     function : callable
         Its first parameter is the image stack and is left out.
+    hidden : collection of str
+        Parameters to leave out: those that take special outputs.
     """
     hints = get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {}
     for parameter in _keyword_parameters(function):
+        if parameter.name in hidden:
+            continue
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
         fields[parameter.name] = (hints.get(parameter.name, Any), default)
     model = create_model(function.__name__, __base__=FrozenModel, **fields)

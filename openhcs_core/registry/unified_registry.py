@@ -33,6 +33,10 @@ class FunctionMetadata(FrozenModel):
         Library and source versions its results depend on.
     as_2d : bool
         Takes slices as ``[Y, X]``.
+    special_inputs : tuple of str
+        Keyword parameters that take special outputs of earlier functions; not in the schema.
+    chain_breaker : bool
+        Nothing goes on from its image.
     """
 
     ref: str
@@ -47,6 +51,8 @@ class FunctionMetadata(FrozenModel):
     contract: ProcessingContract = ProcessingContract.PURE_3D
     as_2d: bool = False
     special_outputs: tuple[SpecialOutputPlan, ...] = ()
+    special_inputs: tuple[str, ...] = ()
+    chain_breaker: bool = False
     versions: dict[str, str] = {}
 
 

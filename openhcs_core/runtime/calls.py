@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from openhcs_core.constants import Component
 from openhcs_core.errors import OutOfMemoryError, StepFunctionError
 from openhcs_core.memory import stack_slices, unstack_slices
-from openhcs_core.plan import FunctionPlan, SpecialOutputPlan
+from openhcs_core.plan import FunctionPlan, SpecialInputPlan, SpecialOutputPlan
 from openhcs_core.planes import PlaneKey
+from openhcs_core.runtime.special_inputs import SpecialSource, choose_value, copied, no_specials
+from openhcs_core.runtime.special_io import StoredValue
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +53,7 @@ def run_chain(
     load: FunctionLoader,
     who: str,
     projected_to: Mapping[Component, str],
+    special_source: SpecialSource = no_specials,
 ) -> ChainResult:
     """Run functions one after another on a stack of planes.
 
@@ -66,17 +69,24 @@ def run_chain(
         Step and well, for messages.
     projected_to : mapping of Component to str
         What the result of a projection is called.
+    special_source : callable
+        Gives the special outputs of earlier steps.
 
     Raises
     ------
     StepFunctionError
-        A function raised, or returned something else than it declares.
+        A function raised, lacks a special input, or returned something else than it declares.
     OutOfMemoryError
         Memory ran out in a function.
     """
-    at, specials = tuple(keys), []
-    for function in functions:
-        call = _Call(function, load(function.ref), f"{who}: {function.ref}")
+    start = at = tuple(keys)
+    # kept for functions after a chain breaker only: a group of planes may be large
+    first = planes if any(function.chain_breaker for function in functions[:-1]) else ()
+    specials: list[SpecialValue] = []
+    is_projected = False
+    for number, function in enumerate(functions, start=1):
+        values = _Specials(start if is_projected else None, tuple(specials), special_source)
+        call = _Call(function, load(function.ref), f"{who}: {function.ref}", values)
         slices = (
             call.run_slices(planes, at)
             if function.slice_by_slice
@@ -85,7 +95,48 @@ def run_chain(
         planes = [plane for result in slices for plane in result.planes]
         specials += [special for result in slices for special in result.specials]
         at = _keys_after(at, planes, call, projected_to)
+        is_projected |= function.collapses
+        if function.chain_breaker and number < len(functions):
+            planes, at, is_projected = first, start, False
     return ChainResult(at, tuple(planes), tuple(specials))
+
+
+@dataclass(frozen=True)
+class _Specials:
+    """Where the special inputs of one function come from.
+
+    Attributes
+    ----------
+    projected : tuple of PlaneKey or None
+        What the image is a projection of, None when it is none.
+    before : tuple of SpecialValue
+        Values of earlier functions of the chain.
+    source : callable
+        Values of earlier steps.
+    """
+
+    projected: tuple[PlaneKey, ...] | None
+    before: tuple[SpecialValue, ...]
+    source: SpecialSource
+
+    def inputs(
+        self, function: FunctionPlan, keys: tuple[PlaneKey, ...], who: str
+    ) -> dict[str, Any]:
+        """Return the special inputs of a call that gets the planes `keys`."""
+        planes = self.projected or keys
+        return {
+            special.name: choose_value(special, planes, self._values(special, who), who)
+            for special in function.special_inputs
+        }
+
+    def _values(self, special: SpecialInputPlan, who: str) -> Sequence[StoredValue]:
+        if special.step is not None:
+            return self.source(special)
+        return [
+            copied(value.keys, value.value, f"{who}: special input {special.name!r}")
+            for value in self.before
+            if value.output.name == special.name
+        ]
 
 
 @dataclass(frozen=True)
@@ -95,6 +146,7 @@ class _Call:
     plan: FunctionPlan
     function: Callable[..., Any]
     who: str
+    specials: _Specials
 
     def run_slices(
         self, planes: Sequence["NDArray[Any]"], keys: Sequence[PlaneKey]
@@ -113,7 +165,9 @@ class _Call:
 
     def run(self, stack: Any, keys: tuple[PlaneKey, ...]) -> ChainResult:
         """Call the function once and take its result apart."""
-        image, values = self._split(self._call(stack))
+        image, values = self._split(
+            self._call(stack, self.specials.inputs(self.plan, keys, self.who))
+        )
         if self.plan.as_2d and getattr(image, "ndim", None) == 2:
             image = image[None]
         specials = tuple(
@@ -122,9 +176,9 @@ class _Call:
         )
         return ChainResult(keys, tuple(unstack_slices(image, who=self.who)), specials)
 
-    def _call(self, stack: Any) -> Any:
+    def _call(self, stack: Any, special_inputs: Mapping[str, Any]) -> Any:
         try:
-            return self.function(stack, **self.plan.parameters)
+            return self.function(stack, **self.plan.parameters, **special_inputs)
         except MemoryError as error:
             raise OutOfMemoryError(f"{self.who} ran out of memory: {error}") from error
         except Exception as error:

@@ -27,6 +27,7 @@ from openhcs_core.runtime.kept_images import write_kept_images
 from openhcs_core.runtime.manifest import FileRecord, Manifest, StackRecord, write_manifest
 from openhcs_core.runtime.outputs import Labels, collect_labels, make_files
 from openhcs_core.runtime.recompute import Recomputer
+from openhcs_core.runtime.special_inputs import SpecialInputs
 from openhcs_core.runtime.versions import check_versions
 from openhcs_core.storage.atomic import replace_file
 
@@ -68,25 +69,29 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     check_versions(plan)
     job = replace(job, digest=plan_digest(plan))
     source = _open_input(job, plan, well)
+    specials = SpecialInputs(job.plate_dir, plan, well)
 
     def confirm() -> None:
         """Stop before anything is renamed when plan or input are no longer today's."""
         job.read_step_plan(well)
         source.check_unchanged()
+        specials.check_unchanged()
 
     with _image_sink(job, plan, well) as sink:
-        computed = _compute(plan, well, source, sink, load)
+        computed = _compute(plan, well, source, specials, sink, load)
         if plan.store is not None:
             write_kept_images(job, plan, well, computed.images, computed.labels, sink, confirm)
         confirm()
-        _commit(job, plan, well, source, computed)
+        read = {"inputs": dict(sorted(source.digests.items())), "special": specials.digests}
+        _commit(job, plan, well, read, computed)
 
 
 def compute_images(job: Job, well: str, load: FunctionLoader) -> None:
     """Compute the images of a step and well into the cache, and nothing else."""
     plan = job.read_step_plan(well)
     check_versions(plan)
-    _compute(plan, well, _open_input(job, plan, well), job.cache, load)
+    specials = SpecialInputs(job.plate_dir, plan, well)
+    _compute(plan, well, _open_input(job, plan, well), specials, job.cache, load)
 
 
 def _open_input(job: Job, plan: StepPlan, well: str) -> WellInput:
@@ -113,7 +118,12 @@ def _image_sink(job: Job, plan: StepPlan, well: str) -> Iterator[ImageCache]:
 
 
 def _compute(
-    plan: StepPlan, well: str, source: WellInput, sink: ImageCache, load: FunctionLoader
+    plan: StepPlan,
+    well: str,
+    source: WellInput,
+    specials: SpecialInputs,
+    sink: ImageCache,
+    load: FunctionLoader,
 ) -> _Computed:
     """Run every group of planes through its chain."""
     values: dict[str | None, list[SpecialValue]] = {group.value: [] for group in plan.groups}
@@ -123,7 +133,9 @@ def _compute(
     for number, keys in enumerate(stacks, start=1):
         logger.info("well %s, stack %d of %d: %s", well, number, len(stacks), keys[0].filename)
         group = _choose_group(plan, keys[0], well)
-        result = run_chain(source.load(keys), keys, group.functions, load, who, plan.projected_to)
+        result = run_chain(
+            source.load(keys), keys, group.functions, load, who, plan.projected_to, specials
+        )
         values[group.value] += result.specials
         images.append(sink.put(cast_planes(result.planes, plan.output_dtype, who), result.keys))
     labels = collect_labels((value for found in values.values() for value in found), who)
@@ -141,7 +153,9 @@ def _choose_group(plan: StepPlan, key: PlaneKey, well: str) -> GroupPlan:
     )
 
 
-def _commit(job: Job, plan: StepPlan, well: str, source: WellInput, computed: _Computed) -> None:
+def _commit(
+    job: Job, plan: StepPlan, well: str, read: dict[str, dict[str, str]], computed: _Computed
+) -> None:
     """Write the well's files and, last, its manifest."""
     for path, content in computed.files.items():
         with replace_file(job.plate_dir / path) as stream:
@@ -150,7 +164,8 @@ def _commit(job: Job, plan: StepPlan, well: str, source: WellInput, computed: _C
         digest=plan_digest(plan),
         step=plan.step_name,
         well=well,
-        inputs=dict(sorted(source.digests.items())),
+        inputs=read["inputs"],
+        special=read["special"],
         functions={
             function.ref: function.versions for group in plan.groups for function in group.functions
         },

@@ -62,6 +62,8 @@ class Manifest(FrozenModel):
         Label image name to the digest of its planes.
     files : dict
         Path relative to the plate's results to record.
+    special : dict
+        Path of each special output of an earlier step that was taken, to its digest.
     """
 
     digest: str
@@ -72,6 +74,7 @@ class Manifest(FrozenModel):
     images: tuple[StackRecord, ...]
     labels: dict[str, str] = {}
     files: dict[str, FileRecord] = {}
+    special: dict[str, str] = {}
 
     def find_planes(self) -> dict[PlaneKey, tuple[StackRecord, int]]:
         """Return where each output plane is: its stack and its position there."""

@@ -12,9 +12,10 @@ from openhcs_core.materialization import (
     materialize,
     select,
 )
-from openhcs_core.plan import StepPlan, label_names, output_files
+from openhcs_core.plan import StepPlan, label_names, output_files, special_files
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.calls import SpecialValue
+from openhcs_core.runtime.special_io import encode_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,6 +44,15 @@ def make_files(
         ]
         who = f"step {plan.step_name!r}, well {well}: output {file.output!r} ({path})"
         files[path] = materialize(file.options, entries, who)
+    for special in special_files(plan):
+        files[special.path(plan.step_name, well)] = encode_values(
+            [
+                (value.keys, value.value)
+                for value in values[special.group]
+                if value.output.name == special.output and value.output.is_linked
+            ],
+            f"step {plan.step_name!r}, well {well}: output {special.output!r}",
+        )
     return files
 
 

@@ -6,18 +6,19 @@ from pathlib import Path
 from openhcs_core.constants import Backend
 from openhcs_core.plan import (
     OUTPUT_FOLDERS,
+    SPECIAL_FOLDER,
     PlatePlan,
     image_folder,
-    output_files,
     partial_table_path,
     store_path,
     table_path,
+    well_files,
 )
 from openhcs_core.planes import split_well
 
 _PATTERNS = (
     *("*.ome.zarr", "*.ome.zarr/[A-Z]*/[0-9]*", "images/*/*"),
-    *(f"{folder}/*/*" for folder in OUTPUT_FOLDERS.values()),
+    *(f"{folder}/*/*" for folder in (*OUTPUT_FOLDERS.values(), SPECIAL_FOLDER)),
 )
 
 
@@ -48,7 +49,7 @@ def find_leftovers(plate: PlatePlan, folder: Path) -> list[str]:
 
 def _written(plate: PlatePlan) -> Iterator[str]:
     for plan in plate.steps:
-        files = list(output_files(plan))
+        files = list(well_files(plan))
         for well in plate.wells:
             yield from (file.path(plan.step_name, well) for file in files)
             if plan.store is not None and plan.store.backend is Backend.ZARR:

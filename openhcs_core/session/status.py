@@ -19,6 +19,7 @@ from openhcs_core.plan import (
     store_plan_path,
     table_path,
     table_plan_path,
+    taken_files,
     well_table_paths,
 )
 from openhcs_core.runtime import Manifest, read_failure, read_manifest
@@ -145,7 +146,8 @@ class _PlateReader:
         found = []
         for step in self._plate.steps:
             plan = self._plate.step_plan(step, well)
-            if plan.source is not None and plan.source not in manifests:
+            sources = {*taken_files(plan), plan.source} - {None}
+            if not sources <= manifests.keys():
                 continue
             manifest = self._current_manifest(plan, well, manifests)
             if manifest is None:
@@ -165,7 +167,9 @@ class _PlateReader:
             manifest = read_manifest(path)
         except (FileNotFoundError, InputDataError):
             return None
-        if manifest.digest != self._digest(plan):
+        if manifest.digest != self._digest(plan) or manifest.special != _taken(
+            plan, well, manifests
+        ):
             return None
         if plan.source is not None:
             made = manifests[plan.source].plane_digests()
@@ -232,6 +236,18 @@ class _PlateReader:
         if id(plan) not in self._digests:  # wells that share a plan share one object
             self._digests[id(plan)] = plan_digest(plan)
         return self._digests[id(plan)]
+
+
+def _taken(plan: StepPlan, well: str, manifests: Mapping[str, Manifest]) -> dict[str, str]:
+    """Return the digests of the special outputs a step takes, as their steps have them today."""
+    paths = [
+        (step, file.path(step, well)) for step, files in taken_files(plan).items() for file in files
+    ]
+    return {
+        path: manifests[step].files[path].digest
+        for step, path in paths
+        if path in manifests[step].files
+    }
 
 
 def _is_newer(path: Path, than: Path) -> bool:

@@ -11,7 +11,7 @@ from openhcs_core.compiler import CompileRequest, compile_plate
 from openhcs_core.config import PipelineConfig, VFSConfig, load_yaml, validate
 from openhcs_core.emission import emit_rules
 from openhcs_core.microscopes import get_handler
-from openhcs_core.plan import CompiledPipeline
+from openhcs_core.plan import CompiledPipeline, SpecialOutputPlan
 from openhcs_core.registry import RegistryService
 
 HERE = Path(__file__).parent
@@ -25,13 +25,34 @@ CASES = {
     "branches": {"demo": "branches"},
     "chains_by_channel": {"demo": "chains_by_channel"},
     "kept_as_tiff": {"demo": "kept_middle_and_override"},
+    "linked": {"demo": "linked"},
 }
 STORAGE = {"kept_as_tiff": VFSConfig(materialization="disk")}
 
 
+class _Functions:
+    """The functions that there are, and some that hand values on."""
+
+    def __init__(self):
+        self._service = RegistryService()
+
+    def find(self, ref):
+        if not ref.startswith("t:"):
+            return self._service.find(ref)
+        return self._service.find("openhcs:tophat").model_copy(
+            update={
+                "ref": ref,
+                "special_inputs": ("positions",) if ref == "t:stitch" else (),
+                "special_outputs": (SpecialOutputPlan(name="positions"),)
+                if ref == "t:find"
+                else (),
+            }
+        )
+
+
 def _rules(case):
     index = get_handler("imagexpress", PLATE).index(PLATE)
-    functions = RegistryService()
+    functions = _Functions()
     plates = []
     for plate, pipeline in CASES[case].items():
         document = load_yaml(HERE / "pipelines" / f"{pipeline}.yaml")

@@ -22,6 +22,7 @@ CURRENT = [
     "tables/count/A01.cells.csv",
     "tables/count/cells.csv",
     "tables/count/cells.partial.csv",
+    "special/count/A01.places.zip",
     "manifests/gone/A01.json",
 ]
 
@@ -29,7 +30,8 @@ CURRENT = [
 @pytest.fixture
 def plate():
     output = SpecialOutputPlan(name="cells", spec=MaterializationSpec(CsvOptions()))
-    groups = (GroupPlan(functions=(FunctionPlan(ref="x:y", special_outputs=(output,)),)),)
+    places = SpecialOutputPlan(name="places", is_linked=True)
+    groups = (GroupPlan(functions=(FunctionPlan(ref="x:y", special_outputs=(output, places)),)),)
     return PlatePlan(
         name="demo",
         wells=("A01",),

@@ -1,0 +1,175 @@
+"""Special inputs of a job: read from the files of earlier steps, and handed to the right call."""
+
+import copy
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from natsort import natsort_key
+
+from openhcs_core.constants import Component
+from openhcs_core.errors import InputDataError, PlanChangedError, StepFunctionError
+from openhcs_core.plan import (
+    SpecialFile,
+    SpecialInputPlan,
+    StepPlan,
+    digest_bytes,
+    manifest_path,
+    taken_files,
+)
+from openhcs_core.planes import PlaneKey
+from openhcs_core.runtime.manifest import read_manifest
+from openhcs_core.runtime.special_io import StoredValue, decode_values
+
+SpecialSource = Callable[[SpecialInputPlan], Sequence[StoredValue]]
+"""Gives every value that an earlier step has for a special input."""
+
+
+class SpecialInputs:
+    """The special outputs of earlier steps that one job takes.
+
+    Parameters
+    ----------
+    plate_dir : Path
+        ``results/<plate>``.
+    plan : StepPlan
+        The step that takes them.
+    well : str
+        E.g. ``"B02"``.
+
+    Attributes
+    ----------
+    digests : dict
+        Path relative to the plate's results to the digest of what was read.
+
+    Raises
+    ------
+    InputDataError
+        A file is missing, or not what the step that made it recorded.
+    """
+
+    def __init__(self, plate_dir: Path, plan: StepPlan, well: str) -> None:
+        self._plate_dir, self._well = plate_dir, well
+        self.digests: dict[str, str] = {}
+        self._values: dict[str, list[StoredValue]] = {}
+        for step, files in taken_files(plan).items():
+            for path in (file.path(step, well) for file in files):
+                content = self._read(path, plate_dir / manifest_path(step, well))
+                self.digests[path] = digest_bytes(content)
+                self._values[path] = decode_values(content)
+
+    def __call__(self, special: SpecialInputPlan) -> Sequence[StoredValue]:
+        """Return the values of an input that an earlier step gives, in its call order."""
+        assert special.step is not None
+        path = SpecialFile(special.group, special.name).path(special.step, self._well)
+        return self._values[path]
+
+    def check_unchanged(self) -> None:
+        """Check that the files are still those this job has read.
+
+        Raises
+        ------
+        PlanChangedError
+            A later run replaced one: this job's result is out of date.
+        """
+        for name, digest in self.digests.items():
+            path = self._plate_dir / name
+            if not path.exists() or digest_bytes(path.read_bytes()) != digest:
+                raise PlanChangedError(
+                    f"{path} changed while this job ran; nothing was written, run snakemake again"
+                )
+
+    def _read(self, name: str, manifest: Path) -> bytes:
+        path = self._plate_dir / name
+        try:
+            content = path.read_bytes()
+            record = read_manifest(manifest).files.get(name)
+        except FileNotFoundError as error:
+            raise InputDataError(
+                f"{error.filename} is missing: what this step reads has not been made; "
+                "run snakemake"
+            ) from error
+        if record is None or record.digest != digest_bytes(content):
+            raise InputDataError(
+                f"{path} is not what its step wrote; delete {manifest} and run again"
+            )
+        return content
+
+
+def no_specials(special: SpecialInputPlan) -> Sequence[StoredValue]:
+    """Return no value: for chains that take none of earlier steps."""
+    raise AssertionError(f"special input {special.name!r} without a source")
+
+
+def copied(keys: tuple[PlaneKey, ...], value: Any, who: str) -> StoredValue:
+    """Return a value of the same chain; each call gets a copy, for it may change it."""
+    return StoredValue(keys, partial(_copy, value, who))
+
+
+def _copy(value: Any, who: str) -> Any:
+    try:
+        return copy.deepcopy(value)
+    except (TypeError, copy.Error) as error:
+        raise StepFunctionError(f"{who} cannot be copied: {error}") from error
+
+
+def choose_value(
+    special: SpecialInputPlan,
+    planes: Sequence[PlaneKey],
+    values: Sequence[StoredValue],
+    who: str,
+) -> Any:
+    """Return what one call gets for a special input: a value, or a list of them.
+
+    Parameters
+    ----------
+    special : SpecialInputPlan
+        Says which components tell the values apart.
+    planes : sequence of PlaneKey
+        Those of the call, in stack order; before a projection, all it was made of.
+    values : sequence of StoredValue
+        Every value there is.
+    who : str
+        Step, well and function, for messages.
+
+    Raises
+    ------
+    StepFunctionError
+        There is none for some plane, or more than one.
+    """
+    who = f"{who}: special input {special.name!r}"
+    shared = _parts(planes[0], special.agree_on)
+    wanted = {_parts(plane, special.each_of_stack): None for plane in planes}
+    found: dict[tuple[str, ...], dict[tuple[str, ...], StoredValue]] = {of: {} for of in wanted}
+    for value in values:
+        key = value.keys[0]
+        of = _parts(key, special.each_of_stack)
+        if _parts(key, special.agree_on) != shared or of not in found:
+            continue
+        projected = _parts(key, special.each_of_projection)
+        if projected in found[of]:
+            raise StepFunctionError(f"{who} has two values for {key.filename}; expected one")
+        found[of][projected] = value
+    for of in wanted:
+        if not found[of]:
+            parts = (*special.agree_on, *special.each_of_stack)
+            raise StepFunctionError(
+                f"{who} has no value for {_listing(parts, (*shared, *of))}; its step gave values "
+                f"for {', '.join(value.keys[0].filename for value in values) or 'no image'}"
+            )
+    chosen = [
+        found[of][projected]
+        for of in wanted
+        for projected in sorted(found[of], key=lambda parts: tuple(map(natsort_key, parts)))
+    ]
+    return [value.make() for value in chosen] if special.is_list else chosen[0].make()
+
+
+def _parts(key: PlaneKey, components: Sequence[Component]) -> tuple[str, ...]:
+    return tuple(str(getattr(key, component.value)) for component in components)
+
+
+def _listing(components: Sequence[Component], values: Sequence[str]) -> str:
+    pairs = zip(components, values, strict=True)
+    return ", ".join(f"{part} {value}" for part, value in pairs) or "this image"
