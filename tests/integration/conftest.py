@@ -67,8 +67,9 @@ class Project:
         shutil.copytree(self.folder, folder, symlinks=True)
         return Project(folder)
 
-    def snakemake(self, *arguments, cores=2, prefix=()):
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.snakefile)]
+    def snakemake(self, *arguments, cores=2, prefix=(), snakefile=None):
+        workflow = str(snakefile or self.snakefile)
+        command = [sys.executable, "-m", "snakemake", "--snakefile", workflow]
         command += ["--directory", str(self.folder), "--cores", str(cores), "--printshellcmds"]
         run = subprocess.run(
             [*prefix, *command, *arguments],
