@@ -44,7 +44,7 @@ def summarise(compilation: Compilation) -> list[dict[str, object]]:
                     "name": plan.step_name,
                     "reads": plan.source or "plate",
                     "kept": None if plan.store is None else plan.store.backend,
-                    "functions": [f.ref for group in plan.groups for f in group.functions],
+                    "functions": [function.ref for function in plan.functions],
                     **plate.resources[plan.step_name].model_dump(),
                 }
                 for plan in plate.steps

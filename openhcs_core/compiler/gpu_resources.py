@@ -33,8 +33,7 @@ def assign_gpu_resources(
 def _needs_gpu(plan: StepPlan) -> bool:
     return any(
         memory_type in GPU_MEMORY_TYPES
-        for group in plan.groups
-        for function in group.functions
+        for function in plan.functions
         for memory_type in (function.input_memory_type, function.output_memory_type)
     )
 

@@ -8,7 +8,7 @@ from openhcs_core.plan import (
     PlatePlan,
     StepPlan,
     encode_plan,
-    image_folder,
+    kept_well_folder,
     manifest_path,
     plan_digest,
     plan_path,
@@ -20,7 +20,6 @@ from openhcs_core.plan import (
     well_files,
     well_table_paths,
 )
-from openhcs_core.planes import split_well
 
 
 def emit_plan_files(plate: PlatePlan) -> dict[str, str]:
@@ -60,11 +59,9 @@ def _step_targets(plan: StepPlan, wells: tuple[str, ...]) -> list[str]:
     for well in wells:
         targets.append(manifest_path(plan.step_name, well))
         targets += [file.path(plan.step_name, well) for file in files]
-        if plan.store is not None and plan.store.backend is Backend.ZARR:
-            row, column = split_well(well)
-            targets.append(f"{store_path(plan.step_name)}/{row}/{column}/zarr.json")
-        elif plan.store is not None:
-            targets.append(image_folder(plan.step_name, well))
+        if plan.store is not None:
+            folder = kept_well_folder(plan.step_name, plan.store.backend, well)
+            targets.append(f"{folder}/zarr.json" if plan.store.backend is Backend.ZARR else folder)
     return targets
 
 

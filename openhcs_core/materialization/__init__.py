@@ -1,7 +1,7 @@
 """Special outputs as files: options, and the writers they choose."""
 
 from openhcs_core.materialization.engine import materialize
-from openhcs_core.materialization.sources import Entry, as_array, image_planes, select
+from openhcs_core.materialization.sources import Entry, as_array, describe, image_planes, select
 from openhcs_core.materialization.spec import (
     CsvOptions,
     FileOptions,
@@ -24,6 +24,7 @@ __all__ = [
     "TiffOptions",
     "WriterOptions",
     "as_array",
+    "describe",
     "image_planes",
     "materialize",
     "select",

@@ -47,23 +47,40 @@ class FileOptions(FrozenModel):
         return suffix
 
 
-class CsvOptions(FileOptions):
+class RecordOptions(FileOptions):
+    """What the options of writers of tables and records share.
+
+    Attributes
+    ----------
+    fields : tuple of str, optional
+        The function's columns or keys to write, in order; all of them when absent. Well, site,
+        channel, z and time always stand before them.
+    """
+
+    fields: tuple[str, ...] | None = None
+
+    @field_validator("fields")
+    @classmethod
+    def _check_fields(cls, fields: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for field in fields or ():
+            if (fields or ()).count(field) > 1:
+                raise ValueError(f"field {field!r} stands twice")
+        return fields
+
+
+class CsvOptions(RecordOptions):
     """A table, one row a record, and the table of all wells.
 
     Attributes
     ----------
     filename_suffix : str
         Appended to ``<well>[.<group>].<output>``.
-    fields : tuple of str, optional
-        Columns of the function to write, in order; all of them when absent. Well, site,
-        channel, z and time always stand before them.
     """
 
     endings: ClassVar[tuple[str, ...]] = (".csv",)
 
     kind: Literal["csv"] = "csv"
     filename_suffix: str = ".csv"
-    fields: tuple[str, ...] | None = None
 
     @field_validator("filename_suffix")
     @classmethod
@@ -74,34 +91,20 @@ class CsvOptions(FileOptions):
             )
         return suffix
 
-    @field_validator("fields")
-    @classmethod
-    def _check_fields(cls, fields: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        return _distinct(fields)
 
-
-class JsonOptions(FileOptions):
+class JsonOptions(RecordOptions):
     """A JSON list, an entry a record, with well, site, channel, z and time in each.
 
     Attributes
     ----------
     filename_suffix : str
         Appended to ``<well>[.<group>].<output>``.
-    fields : tuple of str, optional
-        Keys of the function's entries to write, in order; all of them when absent. Well,
-        site, channel, z and time always stand before them.
     """
 
     endings: ClassVar[tuple[str, ...]] = (".json",)
 
     kind: Literal["json"] = "json"
     filename_suffix: str = ".json"
-    fields: tuple[str, ...] | None = None
-
-    @field_validator("fields")
-    @classmethod
-    def _check_fields(cls, fields: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        return _distinct(fields)
 
 
 class ROIOptions(FileOptions):
@@ -227,10 +230,3 @@ class MaterializationSpec(FrozenModel):
     def primary_options(self) -> WriterOptions:
         """The options of the main file."""
         return self.options[self.primary]
-
-
-def _distinct(fields: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    for field in fields or ():
-        if (fields or ()).count(field) > 1:
-            raise ValueError(f"field {field!r} stands twice")
-    return fields

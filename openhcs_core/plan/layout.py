@@ -18,8 +18,8 @@ from openhcs_core.plan.models import (
     StepPlan,
     TablePlan,
 )
-from openhcs_core.plan.special_paths import SPECIAL_FOLDER, special_path
-from openhcs_core.planes import PlaneKey
+from openhcs_core.plan.special_paths import SPECIAL_FOLDER, file_stem, special_path
+from openhcs_core.planes import PlaneKey, split_well
 
 OUTPUT_FOLDERS = {"csv": "tables", "json": "json", "roi": "rois", "text": "text", "tiff": "tiff"}
 """Writer kind → folder of its files."""
@@ -46,9 +46,8 @@ class OutputFile(NamedTuple):
 
     def path(self, step: str, well: str) -> str:
         """Return the path relative to the plate's results."""
-        folder = OUTPUT_FOLDERS[self.options.kind]
-        group = f".{self.group}" if self.group is not None else ""
-        return f"{folder}/{step}/{well}{group}.{self.output}{self.options.filename_suffix}"
+        folder, suffix = OUTPUT_FOLDERS[self.options.kind], self.options.filename_suffix
+        return f"{folder}/{step}/{file_stem(well, self.group, self.output)}{suffix}"
 
     @property
     def key(self) -> str:
@@ -60,12 +59,9 @@ class OutputFile(NamedTuple):
         folder, suffix = OUTPUT_FOLDERS[self.options.kind], self.options.filename_suffix
         stem = f"{folder}_{self.group or 'all'}_{self.output}"
         usual = self.options.endings[0]
-        key = f"{stem}{suffix}"
-        plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in key)
         before = f"{stem}{suffix.removesuffix(usual)}"
-        if suffix.endswith(usual) and before.isascii() and before.isidentifier():
-            return plain
-        return f"{plain}_{digest_text(key)[:_KEY_DIGITS]}"
+        is_clear = suffix.endswith(usual) and before.isascii() and before.isidentifier()
+        return _identifier(f"{stem}{suffix}", is_clear=is_clear)
 
 
 class SpecialFile(NamedTuple):
@@ -90,10 +86,14 @@ class SpecialFile(NamedTuple):
     def key(self) -> str:
         """A name unique within the step, fit for a Python identifier."""
         key = f"{SPECIAL_FOLDER}_{self.group or 'all'}_{self.output}"
-        if key.isascii() and key.isidentifier() and "_" not in (self.group or ""):
-            return key
-        plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in key)
-        return f"{plain}_{digest_text(key)[:_KEY_DIGITS]}"
+        is_clear = key.isascii() and key.isidentifier() and "_" not in (self.group or "")
+        return _identifier(key, is_clear=is_clear)
+
+
+def _identifier(text: str, *, is_clear: bool) -> str:
+    """Return `text` with ``_`` for all but letters and digits, and a digest unless it is clear."""
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text)
+    return plain if is_clear else f"{plain}_{digest_text(text)[:_KEY_DIGITS]}"
 
 
 def special_files(plan: StepPlan) -> Iterator[SpecialFile]:
@@ -115,8 +115,7 @@ def taken_files(plan: StepPlan) -> dict[str, list[SpecialFile]]:
     """Return the special outputs of earlier steps that a step takes, each once, by their step."""
     taken = {
         (special.step, SpecialFile(special.group, special.name)): None
-        for group in plan.groups
-        for function in group.functions
+        for function in plan.functions
         for special in function.special_inputs
         if special.step is not None
     }
@@ -176,6 +175,13 @@ def store_path(step: str) -> str:
 def image_folder(step: str, well: str) -> str:
     """Return the folder of a kept step's TIFFs of one well."""
     return f"images/{step}/{well}"
+
+
+def kept_well_folder(step: str, backend: Backend, well: str) -> str:
+    """Return the folder of a well's images of a kept step."""
+    if backend is Backend.ZARR:
+        return "/".join([store_path(step), *split_well(well)])
+    return image_folder(step, well)
 
 
 def kept_image_path(step: str, backend: Backend, key: PlaneKey) -> str:

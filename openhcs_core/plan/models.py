@@ -194,6 +194,11 @@ class StepPlan(FrozenModel):
     reads_kept: bool = False
     store: StorePlan | None = None
 
+    @property
+    def functions(self) -> tuple[FunctionPlan, ...]:
+        """The functions of all groups, in order."""
+        return tuple(function for group in self.groups for function in group.functions)
+
     def as_dict(self, well_id: str) -> dict[str, Any]:
         """Return the step plan of one well under the specification's keys."""
         data = self.model_dump(mode="json")

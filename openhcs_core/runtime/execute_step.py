@@ -8,17 +8,16 @@ the manifest is written last.
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from openhcs_core.errors import InputDataError
 from openhcs_core.plan import GroupPlan, StepPlan, digest_bytes, plan_digest
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.cache import ImageCache
-from openhcs_core.runtime.calls import SpecialValue, cast_planes, run_chain
+from openhcs_core.runtime.calls import FunctionLoader, SpecialValue, cast_planes, run_chain
 from openhcs_core.runtime.digests import combined_digest, plane_digest
 from openhcs_core.runtime.groups import group_planes
 from openhcs_core.runtime.inputs import PlateInput, StepInput, WellInput
@@ -32,7 +31,6 @@ from openhcs_core.runtime.versions import check_versions
 from openhcs_core.storage.atomic import replace_file
 
 logger = logging.getLogger(__name__)
-FunctionLoader = Callable[[str], Callable[..., Any]]
 
 
 @dataclass(frozen=True)
@@ -166,9 +164,7 @@ def _commit(
         well=well,
         inputs=read["inputs"],
         special=read["special"],
-        functions={
-            function.ref: function.versions for group in plan.groups for function in group.functions
-        },
+        functions={function.ref: function.versions for function in plan.functions},
         images=computed.images,
         labels={
             name: combined_digest(

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from openhcs_core.errors import StepFunctionError
-from openhcs_core.materialization.sources import describe
+from openhcs_core.materialization import describe
 from openhcs_core.planes import PlaneKey
 
 if TYPE_CHECKING:

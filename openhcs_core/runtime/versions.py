@@ -19,8 +19,7 @@ def check_versions(plan: StepPlan) -> None:
     """
     planned = {
         library: expected
-        for group in plan.groups
-        for function in group.functions
+        for function in plan.functions
         for library, expected in function.versions.items()
         if library != SOURCE_VERSION
     }

@@ -3,18 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from openhcs_core.constants import Backend
 from openhcs_core.plan import (
     OUTPUT_FOLDERS,
     SPECIAL_FOLDER,
     PlatePlan,
-    image_folder,
+    kept_well_folder,
     partial_table_path,
-    store_path,
     table_path,
     well_files,
 )
-from openhcs_core.planes import split_well
 
 _PATTERNS = (
     *("*.ome.zarr", "*.ome.zarr/[A-Z]*/[0-9]*", "images/*/*"),
@@ -52,10 +49,8 @@ def _written(plate: PlatePlan) -> Iterator[str]:
         files = list(well_files(plan))
         for well in plate.wells:
             yield from (file.path(plan.step_name, well) for file in files)
-            if plan.store is not None and plan.store.backend is Backend.ZARR:
-                yield "/".join([store_path(plan.step_name), *split_well(well)])
-            elif plan.store is not None:
-                yield image_folder(plan.step_name, well)
+            if plan.store is not None:
+                yield kept_well_folder(plan.step_name, plan.store.backend, well)
     for table in plate.tables:
         yield table_path(table.step_name, table.file)
         yield partial_table_path(table.step_name, table.file)

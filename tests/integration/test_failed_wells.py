@@ -47,15 +47,6 @@ def _rows(path):
         return list(csv.DictReader(stream))
 
 
-def _bytes(project):
-    return {
-        path.relative_to(project.results).as_posix(): path.read_bytes()
-        for folder in ("manifests", "tables", "rois", "count.ome.zarr")
-        for path in (project.results / folder).rglob("*")
-        if path.is_file()
-    }
-
-
 def _damage(project, well, damage):
     path = image_path(project.plate, well, 2)
     content = damage(path.read_bytes())
@@ -112,7 +103,7 @@ def test_from_seven_bad_images_and_a_raising_function_to_repaired(small_project,
     undisturbed = small_project(columns, "undisturbed")
     undisturbed.write("config/pipeline.yaml", PIPELINE)
     assert undisturbed.snakemake().returncode == 0
-    assert _bytes(project) == _bytes(undisturbed)
+    assert project.tracked_bytes() == undisturbed.tracked_bytes()
 
 
 def test_steps_after_a_failed_one_wait_and_all_others_go_on(project):

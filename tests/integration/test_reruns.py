@@ -20,15 +20,6 @@ def _jobs(project, *arguments):
     return run.jobs
 
 
-def _bytes(project):
-    return {
-        path.relative_to(project.results).as_posix(): path.read_bytes()
-        for folder in ("manifests", "tables", "rois", "count.ome.zarr")
-        for path in (project.results / folder).rglob("*")
-        if path.is_file()
-    }
-
-
 def test_a_second_run_has_nothing_to_do(finished):
     assert _jobs(finished) == []
 
@@ -81,7 +72,7 @@ def test_images_gone_from_the_cache_are_recomputed_by_the_job_that_needs_them(fi
     for project in (finished, twin):
         project.edit("config/pipeline.yaml", "min_area: 20", "min_area: 60")
         assert _jobs(project) == sorted(COUNT + TABLES)
-    assert _bytes(finished) == _bytes(twin)
+    assert finished.tracked_bytes() == twin.tracked_bytes()
     assert list((finished.folder / "results/.cache").rglob("*.npy"))
 
 
@@ -110,7 +101,7 @@ def test_results_copied_elsewhere_without_cache_continue(finished, tmp_path, tim
         assert set(COUNT + TABLES) <= set(jobs)
         if times == "kept":
             assert jobs == sorted(COUNT + TABLES)
-    assert _bytes(elsewhere) == _bytes(twin)
+    assert elsewhere.tracked_bytes() == twin.tracked_bytes()
     assert _jobs(elsewhere) == []
 
 
@@ -146,7 +137,7 @@ def test_an_edit_is_seen_while_a_well_is_excluded(finished):
 
 
 def test_a_job_whose_input_was_replaced_meanwhile_writes_nothing(finished):
-    before = _bytes(finished)
+    before = finished.tracked_bytes()
     manifest = finished.results / "manifests/flatten/B02.json"
     code = (
         "import sys; from pathlib import Path; from openhcs_core.registry import RegistryService\n"
@@ -163,7 +154,7 @@ def test_a_job_whose_input_was_replaced_meanwhile_writes_nothing(finished):
         check=False,
     )
     assert "changed while this job ran; nothing was written" in run.stderr
-    after = _bytes(finished)
+    after = finished.tracked_bytes()
     del before["manifests/flatten/B02.json"], after["manifests/flatten/B02.json"]
     assert after == before
 
@@ -179,7 +170,7 @@ def test_what_a_killed_job_left_is_swept_by_the_job_that_repeats_it(finished):
 
 def test_two_runs_and_two_places_give_the_same_bytes(finished, project):
     assert _jobs(project, "--cores", "1")
-    assert _bytes(project) == _bytes(finished)
+    assert project.tracked_bytes() == finished.tracked_bytes()
 
 
 def test_a_deleted_table_is_made_again(finished):
