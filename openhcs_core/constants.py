@@ -34,6 +34,9 @@ GPU_MEMORY_TYPES = frozenset(
     }
 )
 
+GPU_ONLY_MEMORY_TYPES = frozenset({MemoryType.CUPY})
+"""Those that cannot do without a GPU; the others run on a CPU as well, OpenCL by a CPU driver."""
+
 
 class Component(StrEnum):
     """What distinguishes one image plane of a plate from another."""

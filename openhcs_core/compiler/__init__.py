@@ -1,6 +1,7 @@
 """The compiler: config and index in, frozen plans out; no I/O, no array library."""
 
 from openhcs_core.compiler.compiler import compile_plate
+from openhcs_core.compiler.conversions import plan_inter_step_conversions
 from openhcs_core.compiler.gpu_resources import assign_gpu_resources
 from openhcs_core.compiler.materialization_flags import plan_materialization_flags
 from openhcs_core.compiler.memory_contracts import validate_memory_contracts
@@ -17,6 +18,7 @@ __all__ = [
     "find_mistakes",
     "find_warnings",
     "initialize_step_plans",
+    "plan_inter_step_conversions",
     "plan_materialization_flags",
     "validate_memory_contracts",
 ]

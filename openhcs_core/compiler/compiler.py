@@ -1,5 +1,6 @@
 """One plate and one pipeline to one plate plan: five pure passes over frozen plans."""
 
+from openhcs_core.compiler.conversions import plan_inter_step_conversions
 from openhcs_core.compiler.gpu_resources import assign_gpu_resources
 from openhcs_core.compiler.materialization_flags import plan_materialization_flags
 from openhcs_core.compiler.memory_contracts import validate_memory_contracts
@@ -12,7 +13,7 @@ from openhcs_core.compiler.zarr_stores import (
     plan_store_metadata,
 )
 from openhcs_core.errors import OpenHCSError, collecting, raise_all
-from openhcs_core.plan import PlatePlan, StepPlan
+from openhcs_core.plan import JobResources, PlatePlan, StepPlan
 
 
 def compile_plate(request: CompileRequest, plate_map_digest: str | None = None) -> PlatePlan:
@@ -37,9 +38,11 @@ def compile_plate(request: CompileRequest, plate_map_digest: str | None = None) 
     """
     errors: list[OpenHCSError] = []
     steps: tuple[StepPlan, ...] = ()
+    resources: dict[str, JobResources] = {}
     overridden: list[WellOverrides] = []
     with collecting(errors):
         steps = _compile_steps(request)
+        resources = assign_gpu_resources(steps, request)
     with collecting(errors):
         overridden = overrides_by_wells(request)
     raise_all(request.document.path, errors)
@@ -57,7 +60,8 @@ def compile_plate(request: CompileRequest, plate_map_digest: str | None = None) 
         well_steps=well_steps,
         tables=plan_tables(steps, request.wells, plate_map_digest),
         stores=plan_store_metadata(steps, request),
-        resources=assign_gpu_resources(steps, request),
+        resources=resources,
+        conversions=plan_inter_step_conversions(steps, resources),
     )
 
 

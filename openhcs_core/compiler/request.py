@@ -1,10 +1,12 @@
 """What the compiler is given for one plate, and how it collects errors."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from openhcs_core.config import KeyPath, LocatedDocument, PipelineConfig, VFSConfig
+from openhcs_core.constants import MemoryType
 from openhcs_core.errors import CompileError, OpenHCSError, located
+from openhcs_core.memory import FRAMEWORKS
 from openhcs_core.microscopes import PlateIndex
 from openhcs_core.registry import FunctionMetadata
 
@@ -34,6 +36,10 @@ class CompileRequest:
         How kept images are stored.
     functions : FunctionCatalogue
         Function metadata by reference.
+    memory_types : tuple of MemoryType
+        The memory types a job can hold.
+    gpu : str
+        ``auto``: jobs that can use a GPU ask for it; ``none``: there is no GPU.
     """
 
     plate: str
@@ -43,6 +49,10 @@ class CompileRequest:
     document: LocatedDocument
     storage: VFSConfig
     functions: FunctionCatalogue
+    memory_types: tuple[MemoryType, ...] = field(
+        default_factory=lambda: tuple(MemoryType(name) for name in FRAMEWORKS)
+    )
+    gpu: Literal["auto", "none"] = "auto"
 
 
 @dataclass

@@ -90,10 +90,14 @@ class PlateConfig(FrozenModel):
 
 
 class ExecutionConfig(FrozenModel):
-    """How steps are cut into jobs: a job a step and well."""
+    """How steps are cut into jobs (a job a step and well), and whether these get GPUs."""
 
     granularity: Literal["step"] = "step"
     wells_per_job: Literal[1] = 1
+    gpu: Annotated[
+        Literal["auto", "none"],
+        Field(description="auto: jobs that can use a GPU ask for it; none: all run on the CPU"),
+    ] = "auto"
 
 
 class WorkflowConfig(FrozenModel):
@@ -120,6 +124,16 @@ class ResourcesConfig(FrozenModel):
 
     mem_mb: Annotated[int, Field(ge=1)] | None = None
     runtime: Annotated[int, Field(ge=1, description="Minutes")] | None = None
+    gpu: (
+        Annotated[int, Field(ge=0, description="GPUs, for functions that use one; 0: on the CPU")]
+        | None
+    ) = None
+    gpu_model: (
+        Annotated[
+            str, Field(pattern="^[A-Za-z0-9_.]+$", description="The scheduler's name, e.g. a100")
+        ]
+        | None
+    ) = None
 
 
 class StepConfig(FrozenModel):

@@ -35,7 +35,7 @@ def emit_plan_files(plate: PlatePlan) -> dict[str, str]:
 
 
 def emit_plan_index(compiled: CompiledPipeline) -> str:
-    """Return the text of ``plan.json``: digests, resources, tables and targets."""
+    """Return the text of ``plan.json``: digests, resources, conversions, tables and targets."""
     plates = {plate.name: _index_plate(plate) for plate in compiled.plates}
     targets = [
         f"{compiled.results}/{plate.name}/{path}"
@@ -85,6 +85,7 @@ def _index_plate(plate: PlatePlan) -> dict[str, Any]:
             for table in plate.tables
         },
         "resources": {step: resources.model_dump() for step, resources in plate.resources.items()},
+        "conversions": [conversion.as_dict() for conversion in plate.conversions],
     }
 
 

@@ -50,7 +50,8 @@ class _StepRule:
     source: str | None
     store: Backend | None
     has_well_plans: bool
-    needs_gpu: bool
+    gpu: int
+    gpu_model: str | None
     outputs: tuple[tuple[str, str], ...]
     specials: tuple[str, ...]
     priority: int
@@ -108,12 +109,14 @@ def _step_rules(compiled: CompiledPipeline) -> Iterator[tuple[_StepRule, str]]:
 
 
 def _describe(plate: PlatePlan, plan: StepPlan, priority: int) -> _StepRule:
+    resources = plate.resources[plan.step_name]
     rule = _StepRule(
         step=plan.step_name,
         source=plan.source,
         store=None if plan.store is None else plan.store.backend,
         has_well_plans=bool(plate.well_steps.get(plan.step_name)),
-        needs_gpu=plate.resources[plan.step_name].gpu > 0,
+        gpu=resources.gpu,
+        gpu_model=resources.gpu_model,
         outputs=(),
         specials=(),
         priority=priority,
@@ -162,13 +165,6 @@ def _emit_step(results: str, rule: _StepRule, plates: list[str], name: str) -> s
     elif rule.store is Backend.DISK:
         outputs["images"] = f"directory({here.text(image_folder(rule.step, well))})"
     outputs |= {key: here.text(path) for key, path in rule.outputs}
-    step = json.dumps(rule.step, ensure_ascii=False)
-    resources = {
-        "mem_mb": f"lambda w, attempt: openhcs_mem_mb({step}, w, attempt)",
-        "runtime": f"lambda w, attempt: openhcs_runtime({step}, w, attempt)",
-    }
-    if rule.needs_gpu:
-        resources["gpu"] = "1"
     wildcards = rule.well.replace("{", "{wildcards.")
     sections = [
         _section("input", inputs),
@@ -178,10 +174,24 @@ def _emit_step(results: str, rule: _StepRule, plates: list[str], name: str) -> s
         _section("wildcard_constraints", _constraints(plates, rule.well)),
         f"    priority: {rule.priority}",
         _ENVIRONMENT,
-        _section("resources", resources),
+        _section("resources", _resources(rule)),
         _section("params", {"digest": _lookup("openhcs_digest", rule.step)}),
     ]
     return _rule(results, name, rule.step, f"--well {wildcards}", sections)
+
+
+def _resources(rule: _StepRule) -> dict[str, str]:
+    """Return what a job asks for, under the names that executor plugins read."""
+    step = json.dumps(rule.step, ensure_ascii=False)
+    resources = {
+        "mem_mb": f"lambda w, attempt: openhcs_mem_mb({step}, w, attempt)",
+        "runtime": f"lambda w, attempt: openhcs_runtime({step}, w, attempt)",
+    }
+    if rule.gpu:
+        resources["gpu"] = str(rule.gpu)
+    if rule.gpu_model is not None:
+        resources["gpu_model"] = json.dumps(rule.gpu_model)
+    return resources
 
 
 def _emit_store(results: str, step: str, plates: list[str], name: str) -> str:

@@ -8,6 +8,7 @@ from openhcs_core.plan.codec import (
     plan_digest,
     readable_json,
 )
+from openhcs_core.plan.conversions import PlannedConversion
 from openhcs_core.plan.layout import (
     LOCATION,
     OUTPUT_FOLDERS,
@@ -65,6 +66,7 @@ __all__ = [
     "GroupPlan",
     "JobResources",
     "OutputFile",
+    "PlannedConversion",
     "PlatePlan",
     "SpecialFile",
     "SpecialInputPlan",

@@ -2,8 +2,9 @@
 
 Plain frozen data, no code and no arrays. A plan file holds exactly what its
 digest covers: what is computed, from what, and how kept images are stored.
-What a scheduler is asked for is apart from it (:class:`JobResources`), so that a better
-prediction never recomputes anything.
+What a scheduler is asked for is apart from it (:class:`JobResources`), and so is how images
+change their memory type (:class:`PlannedConversion`): a better prediction or route never
+recomputes anything.
 """
 
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from openhcs_core.config.base import FrozenModel
 from openhcs_core.config.storage import ZarrConfig
 from openhcs_core.constants import Backend, Component, MemoryType
 from openhcs_core.materialization.spec import MaterializationSpec
+from openhcs_core.plan.conversions import PlannedConversion
 from openhcs_core.plan.special_paths import special_path
 
 SCHEMA_VERSION = 1
@@ -253,11 +255,20 @@ def _special_backend(*, is_file: bool) -> str:
 
 
 class JobResources(FrozenModel):
-    """What a step's jobs ask the scheduler for."""
+    """What a step's jobs ask the scheduler for.
+
+    Attributes
+    ----------
+    gpu : int
+        How many; 0 where the step's functions need none, or run on the CPU.
+    gpu_model : str or None
+        The scheduler's name of the model that it has to be.
+    """
 
     mem_mb: int
     runtime_min: int
     gpu: int = 0
+    gpu_model: str | None = None
 
 
 class TablePlan(FrozenModel):
@@ -314,6 +325,8 @@ class PlatePlan(FrozenModel):
         Step name to well to the plan of a well that has its own.
     resources : dict
         By step name.
+    conversions : tuple of PlannedConversion
+        Where images change their memory type.
     """
 
     name: str
@@ -323,6 +336,7 @@ class PlatePlan(FrozenModel):
     tables: tuple[TablePlan, ...] = ()
     stores: tuple[StoreMetadataPlan, ...] = ()
     resources: dict[str, JobResources] = {}
+    conversions: tuple[PlannedConversion, ...] = ()
 
     def step_plan(self, plan: StepPlan, well: str) -> StepPlan:
         """Return a well's own plan of a step, or the step's."""

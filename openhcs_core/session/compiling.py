@@ -172,6 +172,7 @@ def _compile_plate(
         document=pipeline.document,
         storage=config.storage,
         functions=functions,
+        gpu=config.execution.gpu,
     )
     plate_map = plate.plate_map
     plan = compile_plate(request, None if plate_map is None else plate_map.digest)

@@ -98,6 +98,10 @@ SECTIONS = {
             "A pipeline file that is not there",
             {"config/config.yaml": CONFIG + "pipeline: config/pipelin.yaml\n"},
         ),
+        Case(
+            "A GPU setting that does not exist",
+            {"config/config.yaml": CONFIG + "execution: {gpu: 0}\n"},
+        ),
         Case("Several mistakes at once", SEVERAL),
     ],
     "Plate": [
@@ -149,6 +153,14 @@ SECTIONS = {
                 "  - {name: s, func: openhcs:tophat}\n"
                 "  - {name: s, func: openhcs:max_projection}\n"
             },
+        ),
+        Case(
+            "A GPU for functions that use none",
+            _step("{name: s, func: 'openhcs:tophat', resources: {gpu: 1, gpu_model: a100}}"),
+        ),
+        Case(
+            "A GPU model that no scheduler takes",
+            _step("{name: s, func: 'openhcs:tophat', resources: {gpu_model: 'a100:2'}}"),
         ),
         Case("A channel the plate does not have", _step("{name: s, func: {GFP: openhcs:tophat}}")),
         Case(

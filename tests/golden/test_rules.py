@@ -9,6 +9,7 @@ import pytest
 
 from openhcs_core.compiler import CompileRequest, compile_plate
 from openhcs_core.config import PipelineConfig, VFSConfig, load_yaml, validate
+from openhcs_core.constants import MemoryType
 from openhcs_core.emission import emit_rules
 from openhcs_core.microscopes import get_handler
 from openhcs_core.plan import CompiledPipeline, SpecialOutputPlan
@@ -26,12 +27,15 @@ CASES = {
     "chains_by_channel": {"demo": "chains_by_channel"},
     "kept_as_tiff": {"demo": "kept_middle_and_override"},
     "linked": {"demo": "linked"},
+    "gpu": {"demo": "gpu", "other": "gpu"},
+    "gpu_none": {"demo": "gpu_or_cpu"},
 }
+GPU = {"gpu_none": "none"}
 STORAGE = {"kept_as_tiff": VFSConfig(materialization="disk")}
 
 
 class _Functions:
-    """The functions that there are, and some that hand values on."""
+    """The functions that there are, some that hand values on, and some of array libraries."""
 
     def __init__(self):
         self._service = RegistryService()
@@ -39,9 +43,13 @@ class _Functions:
     def find(self, ref):
         if not ref.startswith("t:"):
             return self._service.find(ref)
-        return self._service.find("openhcs:tophat").model_copy(
+        numpy = self._service.find("openhcs:tophat")
+        memory_type = {"t:torch": MemoryType.TORCH, "t:cupy": MemoryType.CUPY}.get(ref)
+        return numpy.model_copy(
             update={
                 "ref": ref,
+                "input_memory_type": memory_type or MemoryType.NUMPY,
+                "output_memory_type": memory_type or MemoryType.NUMPY,
                 "special_inputs": ("positions",) if ref == "t:stitch" else (),
                 "special_outputs": (SpecialOutputPlan(name="positions"),)
                 if ref == "t:find"
@@ -64,6 +72,8 @@ def _rules(case):
             document=document,
             storage=STORAGE.get(case, VFSConfig()),
             functions=functions,
+            memory_types=tuple(MemoryType),
+            gpu=GPU.get(case, "auto"),
         )
         plates.append(compile_plate(request))
     return emit_rules(CompiledPipeline(results="results", plates=tuple(plates)))
