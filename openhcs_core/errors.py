@@ -36,6 +36,12 @@ class CompileError(ConfigError):
     """A pipeline that does not fit together or does not fit its plate."""
 
 
+class FrozenContextError(OpenHCSError, AttributeError, TypeError):
+    """A compiled context, or its step plans, were to be changed."""
+
+    exit_code = EXIT_CONFIG
+
+
 class PlanChangedError(ConfigError):
     """A job was started for a plan that has since been replaced."""
 

@@ -5,14 +5,35 @@ from openhcs_core.compiler.conversions import plan_inter_step_conversions
 from openhcs_core.compiler.gpu_resources import assign_gpu_resources
 from openhcs_core.compiler.materialization_flags import plan_materialization_flags
 from openhcs_core.compiler.memory_contracts import validate_memory_contracts
+from openhcs_core.compiler.orchestrator import PipelineOrchestrator
 from openhcs_core.compiler.path_planner import find_mistakes, initialize_step_plans
+from openhcs_core.compiler.pipeline_compiler import (
+    FuncStepContractValidator,
+    MaterializationFlagPlanner,
+    PipelineCompiler,
+    PipelinePathPlanner,
+)
+from openhcs_core.compiler.python_steps import PythonPipeline, build_document, check_document
 from openhcs_core.compiler.request import CompileRequest
+from openhcs_core.compiler.system_integration import (
+    GPUMemoryTypeValidator,
+    validate_system_integration,
+)
 from openhcs_core.compiler.warnings import find_warnings
 from openhcs_core.compiler.zarr_stores import declare_zarr_stores
 
 __all__ = [
     "CompileRequest",
+    "FuncStepContractValidator",
+    "GPUMemoryTypeValidator",
+    "MaterializationFlagPlanner",
+    "PipelineCompiler",
+    "PipelineOrchestrator",
+    "PipelinePathPlanner",
+    "PythonPipeline",
     "assign_gpu_resources",
+    "build_document",
+    "check_document",
     "compile_plate",
     "declare_zarr_stores",
     "find_mistakes",
@@ -21,4 +42,5 @@ __all__ = [
     "plan_inter_step_conversions",
     "plan_materialization_flags",
     "validate_memory_contracts",
+    "validate_system_integration",
 ]

@@ -17,7 +17,7 @@ from openhcs_core.config.workflow import (
     StepConfig,
     WorkflowConfig,
 )
-from openhcs_core.config.yaml_ import KeyPath, LocatedDocument, load_yaml, validate
+from openhcs_core.config.yaml_ import KeyPath, LocatedDocument, load_yaml, render_key_path, validate
 
 __all__ = [
     "FrozenModel",
@@ -36,5 +36,6 @@ __all__ = [
     "ZarrCompressor",
     "ZarrConfig",
     "load_yaml",
+    "render_key_path",
     "validate",
 ]

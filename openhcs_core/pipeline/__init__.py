@@ -1,5 +1,6 @@
 """How functions and steps are described: decorators, contracts and the four patterns."""
 
+from openhcs_core.pipeline.context import ProcessingContext
 from openhcs_core.pipeline.function_contracts import (
     ProcessingContract,
     SpecialOutput,
@@ -23,6 +24,7 @@ __all__ = [
     "Pattern",
     "PatternEntry",
     "PatternError",
+    "ProcessingContext",
     "ProcessingContract",
     "SpecialOutput",
     "chain_breaker",

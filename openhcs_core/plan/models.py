@@ -201,8 +201,20 @@ class StepPlan(FrozenModel):
         """The functions of all groups, in order."""
         return tuple(function for group in self.groups for function in group.functions)
 
-    def as_dict(self, well_id: str) -> dict[str, Any]:
-        """Return the step plan of one well under the specification's keys."""
+    def as_dict(
+        self, well_id: str, gpu_id: int | None = None, resources: "JobResources | None" = None
+    ) -> dict[str, Any]:
+        """Return the step plan of one well under the specification's keys.
+
+        Parameters
+        ----------
+        well_id : str
+            The well, e.g. ``B02``.
+        gpu_id : int, optional
+            The device, known only where the step runs: a scheduler gives a job its GPU.
+        resources : JobResources, optional
+            What its job asks the scheduler for.
+        """
         data = self.model_dump(mode="json")
         functions = [
             (group.value, function) for group in self.groups for function in group.functions
@@ -217,7 +229,8 @@ class StepPlan(FrozenModel):
             "write_backend": data["write_backend"],
             "input_memory_type": data["input_memory_type"],
             "output_memory_type": data["output_memory_type"],
-            "gpu_id": None,
+            "gpu_id": gpu_id,
+            "resources": None if resources is None else resources.model_dump(),
             "func": data["groups"],
             "variable_components": data["variable_components"],
             "group_by": data["group_by"],

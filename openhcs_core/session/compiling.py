@@ -4,7 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openhcs_core.compiler import CompileRequest, compile_plate, find_mistakes, find_warnings
+from openhcs_core.compiler import (
+    CompileRequest,
+    check_document,
+    compile_plate,
+    find_mistakes,
+    find_warnings,
+)
 from openhcs_core.config import (
     LocatedDocument,
     PipelineConfig,
@@ -137,13 +143,7 @@ def _read_pipelines(
 
 def _read_python_pipeline(path: str, functions: RegistryService) -> _Pipeline:
     script = load_python(path, functions)
-    problems = list(script.problems)
-    with collecting(problems):
-        config = validate(PipelineConfig, script.document)
-        if not problems:
-            return _Pipeline(script.document, config, script.warnings)
-        problems += find_mistakes(config, script.document, functions)
-    raise group_errors(path, problems)
+    return _Pipeline(script.document, check_document(script, functions), script.warnings)
 
 
 def _pipeline_paths(config: WorkflowConfig) -> list[str]:

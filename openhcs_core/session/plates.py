@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openhcs_core.config import PlateConfig
-from openhcs_core.errors import InputDataError, OpenHCSError, collecting
+from openhcs_core.compiler import PipelineOrchestrator
+from openhcs_core.config import OverrideConfig, PlateConfig, WorkflowConfig
+from openhcs_core.errors import ConfigError, InputDataError, OpenHCSError, collecting, raise_all
 from openhcs_core.microscopes import PlateIndex, get_handler, select_wells
+from openhcs_core.registry import RegistryService
 from openhcs_core.session.plate_map import PlateMap, read_plate_map
 
 _SHOWN_MISSING = 12
@@ -62,6 +64,46 @@ def open_plate(
     with collecting(errors, where):
         plate_map = None if settings.plate_map is None else read_plate_map(settings.plate_map)
     return OpenPlate(name, settings, index, wells, plate_map)
+
+
+def open_orchestrator(
+    config: WorkflowConfig, plate: str, overrides: Sequence[OverrideConfig] = ()
+) -> PipelineOrchestrator:
+    """Read a plate of a config, to compile pipelines for its wells in Python.
+
+    Parameters
+    ----------
+    config : WorkflowConfig
+        Wells, missing images and storage are as it says.
+    plate : str
+        Which of its plates.
+    overrides : sequence of OverrideConfig
+        Other parameters for some wells.
+
+    Raises
+    ------
+    ConfigError
+        The config has no such plate.
+    ErrorGroup
+        What is wrong with the plate, as compiling the config would say.
+    """
+    if plate not in config.plates:
+        raise ConfigError(f"no plate {plate!r}; the config has {', '.join(config.plates)}")
+    errors: list[OpenHCSError] = []
+    opened = None
+    with collecting(errors):
+        opened = open_plate(plate, config.plates[plate], f"plates.{plate}", errors)
+    raise_all(f"plate {plate!r}", errors)
+    assert opened is not None
+    return PipelineOrchestrator(
+        plate=plate,
+        index=opened.index,
+        wells=opened.wells,
+        functions=RegistryService(),
+        storage=config.storage,
+        overrides=tuple(overrides),
+        gpu=config.execution.gpu,
+    )
 
 
 def _choose_wells(name: str, index: PlateIndex, settings: PlateConfig) -> tuple[str, ...]:

@@ -19,6 +19,18 @@ PIPELINE = """steps:
     func: {openhcs:count_cells_single_channel: {min_area: 20}}
 """
 PLATE_MAP = "plates:\n  demo: {path: plate, plate_map: map.csv}\n"
+PREAMBLE = """from openhcs_core.compiler import PipelineCompiler, validate_system_integration
+from openhcs_core.config import WorkflowConfig
+from openhcs_core.functions.preprocess import tophat
+from openhcs_core.pipeline import FunctionStep, ProcessingContext
+from openhcs_core.session import open_orchestrator
+
+config = WorkflowConfig(plates={"demo": {"path": "plate"}})
+orchestrator = open_orchestrator(config, "demo")
+context = ProcessingContext(global_config=config, well_id="A02", filemanager=None)
+steps = [FunctionStep(func=(tophat, {"selem_radius": 50}), name="flatten")]
+"""
+_START = "PipelineCompiler.initialize_step_plans_for_context(context, steps, orchestrator)\n"
 
 
 @dataclass(frozen=True)
@@ -26,13 +38,15 @@ class Case:
     """One mistake.
 
     `files` replaces files of the project and is shown; `change` does something to its folder
-    and `title` says what. `job` names a well whose first step is run.
+    and `title` says what. `job` names a well whose first step is run. `script` is Python that
+    is shown and run, after `PREAMBLE`, instead of compiling the project.
     """
 
     title: str
     files: Mapping[str, str] = field(default_factory=dict)
     change: Callable[[Path], object] | None = None
     job: str | None = None
+    script: str | None = None
 
 
 def _plate(text):
@@ -205,6 +219,56 @@ SECTIONS = {
             "Values that do not fit the dtype asked for",
             _step("{name: s, func: 'openhcs:tophat', output_dtype: uint8}"),
             job="A02",
+        ),
+    ],
+    "In Python: the compiler's phases": [
+        Case(
+            "A phase before its predecessor",
+            script="from openhcs_core.compiler import PipelinePathPlanner\n\n"
+            "PipelinePathPlanner.prepare_pipeline_paths(context, steps, orchestrator)\n",
+        ),
+        Case(
+            "A phase left out",
+            script=f"{_START}PipelineCompiler.plan_materialization_flags_for_context("
+            "context, steps, orchestrator)\n",
+        ),
+        Case(
+            "Other steps than in the phase before",
+            script=f"{_START}steps.append(FunctionStep(func=tophat))\n"
+            "PipelineCompiler.declare_zarr_stores_for_context(context, steps, orchestrator)\n",
+        ),
+        Case(
+            "A function that jobs cannot import, and a misspelt parameter",
+            script='steps.append(FunctionStep(func=lambda stack: stack, name="own"))\n'
+            'steps.append(FunctionStep(func=(tophat, {"selem": 3}), name="hat"))\n' + _START,
+        ),
+        Case(
+            "A well that the plate does not have",
+            script='context = ProcessingContext(config, "H12", None)\n' + _START,
+        ),
+        Case(
+            "A frozen context that is compiled again",
+            script=f"context.freeze()\n{_START}",
+        ),
+        Case(
+            "A frozen context that is changed", script='context.freeze()\ncontext.well_id = "A01"\n'
+        ),
+        Case(
+            "A step plan that is changed",
+            script=f'{_START}context.step_plans[0]["output_dir"] = "elsewhere"\n',
+        ),
+        Case(
+            "Step plans that do not go together",
+            script="""step_plan = {
+    "step_name": "stitch",
+    "input_memory_type": "nunpy",
+    "output_memory_type": "cupy",
+    "gpu_id": None,
+    "read_backend": "tape",
+    "special_inputs": {"positions": {"path": "/vfs/positions.pkl", "backend": "memory"}},
+}
+validate_system_integration([step_plan])
+""",
         ),
     ],
 }

@@ -42,6 +42,9 @@ def _run(case, folder, monkeypatch):
         case.change(folder)
     monkeypatch.chdir(folder)
     try:
+        if case.script is not None:
+            exec(compile(cases.PREAMBLE + case.script, "notebook.py", "exec"), {})
+            pytest.fail(f"{case.title}: no error")
         compilation = compile_workflow("config/config.yaml")
         assert case.job is not None, "the mistake went unnoticed"
         write_files(compilation.files)
@@ -57,15 +60,18 @@ def _describe(case, exit_code, message):
         f"```yaml\n# {name}\n{text}```" if name.endswith("yaml") else f"```\n# {name}\n{text}```"
         for name, text in case.files.items()
     ]
-    return "\n\n".join(
-        [f"### {case.title}", *shown, f"Exit code {exit_code}:", f"```\n{message}\n```"]
-    )
+    said = f"Exit code {exit_code}:"
+    if case.script is not None:
+        shown, said = [f"```python\n{case.script}```"], "Raised:"
+    return "\n\n".join([f"### {case.title}", *shown, said, f"```\n{message}\n```"])
 
 
 def test_messages_are_as_reviewed(tmp_path, monkeypatch):
     parts = [_BEGIN.strip()]
     for section, members in cases.SECTIONS.items():
         parts.append(f"## {section}")
+        if any(case.script is not None for case in members):
+            parts.append(f"After\n\n```python\n{cases.PREAMBLE}```")
         for case in members:
             folder = tmp_path / str(len(parts))
             parts.append(_describe(case, *_run(case, folder, monkeypatch)))

@@ -9,10 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from openhcs_core.compiler import CompileRequest, compile_plate
+from openhcs_core.compiler import (
+    CompileRequest,
+    PipelineCompiler,
+    PipelineOrchestrator,
+    compile_plate,
+)
 from openhcs_core.config import PipelineConfig, VFSConfig, load_yaml, validate
 from openhcs_core.errors import ErrorGroup
 from openhcs_core.microscopes import get_handler
+from openhcs_core.pipeline import ProcessingContext
 from openhcs_core.plan import PlatePlan, encode_plan
 from openhcs_core.registry import RegistryService
 
@@ -76,14 +82,14 @@ _anything = st.recursive(
 )
 
 
-def _compile(pipeline):
-    """Compile what would stand in a pipeline file."""
+def _request(pipeline):
+    """Ask for what would stand in a pipeline file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "pipeline.yaml")
         with path.open("w", encoding="utf-8") as stream:
             YAML(typ="safe").dump(pipeline, stream)
         document = load_yaml(path)
-        request = CompileRequest(
+        return CompileRequest(
             plate="demo",
             index=INDEX,
             wells=INDEX.wells,
@@ -92,7 +98,10 @@ def _compile(pipeline):
             storage=VFSConfig(),
             functions=FUNCTIONS,
         )
-        return compile_plate(request)
+
+
+def _compile(pipeline):
+    return compile_plate(_request(pipeline))
 
 
 def _assert_readable(group):
@@ -110,6 +119,31 @@ def test_a_valid_pipeline_compiles_and_always_to_the_same_plan(pipeline):
     assert [step.step_name for step in plan.steps] == [step["name"] for step in pipeline["steps"]]
     assert encode_plan(plan) == encode_plan(_compile(copy.deepcopy(pipeline)))
     assert plan.steps[-1].store is not None, "what nothing reads is kept"
+
+
+PHASES = (
+    PipelineCompiler.declare_zarr_stores_for_context,
+    PipelineCompiler.plan_materialization_flags_for_context,
+    PipelineCompiler.validate_memory_contracts_for_context,
+    PipelineCompiler.assign_gpu_resources_for_context,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(valid_pipelines, st.sampled_from(INDEX.wells))
+def test_the_phases_of_a_context_come_to_the_plans_of_the_plate(pipeline, well):
+    request = _request(pipeline)
+    context = ProcessingContext(None, well)
+    orchestrator = PipelineOrchestrator("demo", INDEX, INDEX.wells, FUNCTIONS)
+    steps, _ = PipelineCompiler.initialize_step_plans_for_context(
+        context, request.pipeline.steps, orchestrator
+    )
+    for phase in PHASES:
+        phase(context, steps, orchestrator)
+    plan = compile_plate(request)
+    assert list(context.step_plans.values()) == [
+        step.as_dict(well, resources=plan.resources[step.step_name]) for step in plan.steps
+    ]
 
 
 def _misspell(step):

@@ -1,0 +1,534 @@
+"""The five phases under OpenHCS's names: the plans of compile_plate, in this order only."""
+
+import copy
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+from skimage.filters import gaussian
+
+from openhcs_core.compiler import (
+    CompileRequest,
+    FuncStepContractValidator,
+    GPUMemoryTypeValidator,
+    MaterializationFlagPlanner,
+    PipelineCompiler,
+    PipelineOrchestrator,
+    PipelinePathPlanner,
+    compile_plate,
+    validate_system_integration,
+)
+from openhcs_core.config import (
+    PipelineConfig,
+    StepConfig,
+    VFSConfig,
+    WorkflowConfig,
+    load_yaml,
+    validate,
+)
+from openhcs_core.errors import CompileError, ConfigError, ErrorGroup, FrozenContextError
+from openhcs_core.functions.measure import measure_intensity
+from openhcs_core.functions.preprocess import stack_percentile_normalize, tophat
+from openhcs_core.functions.project import max_projection
+from openhcs_core.microscopes import get_handler
+from openhcs_core.pipeline import FunctionStep, ProcessingContext
+from openhcs_core.plan import SpecialOutputPlan
+from openhcs_core.registry import RegistryService
+from openhcs_core.session import open_orchestrator
+from openhcs_core.storage import FileManager, create_storage_registry
+
+ROOT = Path(__file__).parents[3]
+PLATE = ROOT / "data/demo/9987_Plate_3434"
+PIPELINES = [
+    path
+    for path in sorted((ROOT / "tests/golden/pipelines").glob("*.yaml"))
+    if "gpu" not in path.stem  # of libraries that jobs cannot hold yet
+]
+DEMO = [
+    FunctionStep(
+        name="clean",
+        func={
+            "DAPI": [
+                (stack_percentile_normalize, {"low_percentile": 1.0, "high_percentile": 99.9}),
+                (gaussian, {"sigma": 1}),
+            ]
+        },
+        passthrough=["FITC", "Texas Red"],
+        output_dtype="uint16",
+    ),
+    FunctionStep(func=max_projection, name="flatten", variable_components=["z_index"]),
+    FunctionStep(
+        name="count",
+        group_by="channel",
+        func={
+            1: ("count_cells_single_channel", {"detection_method": "watershed", "min_area": 20}),
+            "FITC": measure_intensity,
+            "Texas Red": measure_intensity,
+        },
+        keep=True,
+    ),
+]
+
+
+class _Functions(RegistryService):
+    """The functions that there are, and some that hand values on."""
+
+    def find(self, ref):
+        if not ref.startswith("t:"):
+            return super().find(ref)
+        gives = (SpecialOutputPlan(name="positions"),) if ref == "t:find" else ()
+        takes = ("positions",) if ref == "t:stitch" else ()
+        update = {"ref": ref, "special_inputs": takes, "special_outputs": gives}
+        return super().find("openhcs:tophat").model_copy(update=update)
+
+
+FUNCTIONS = _Functions()
+
+
+@pytest.fixture(scope="module")
+def index():
+    return get_handler("imagexpress", PLATE).index(PLATE)
+
+
+@pytest.fixture
+def make(index):
+    """Return a new context of a well and the plate it is of."""
+
+    def make_(well="B02", config=None, **changes):
+        values = {"index": index, "wells": index.wells, "functions": FUNCTIONS} | changes
+        return ProcessingContext(config, well), PipelineOrchestrator("demo", **values)
+
+    return make_
+
+
+PHASES = [
+    PipelineCompiler.declare_zarr_stores_for_context,
+    PipelineCompiler.plan_materialization_flags_for_context,
+    PipelineCompiler.validate_memory_contracts_for_context,
+    PipelineCompiler.assign_gpu_resources_for_context,
+]
+
+
+def _compile(context, steps, orchestrator, **options):
+    resolved, state = PipelineCompiler.initialize_step_plans_for_context(
+        context, steps, orchestrator, **options
+    )
+    for phase in PHASES:
+        phase(context, resolved, orchestrator)
+    return resolved, state
+
+
+def _plate_dicts(index, document, pipeline, well, storage=None):
+    request = CompileRequest(
+        plate="demo",
+        index=index,
+        wells=index.wells,
+        pipeline=pipeline,
+        document=document,
+        storage=storage or VFSConfig(),
+        functions=FUNCTIONS,
+    )
+    plan = compile_plate(request)
+    return {
+        number: plan.step_plan(step, well).as_dict(well, resources=plan.resources[step.step_name])
+        for number, step in enumerate(plan.steps)
+    }
+
+
+@pytest.mark.parametrize("storage", [VFSConfig(), VFSConfig(materialization="disk")])
+@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)
+def test_contexts_have_the_plans_of_the_plate(path, storage, make, index):
+    document = load_yaml(path)
+    pipeline = validate(PipelineConfig, document)
+    for well in index.wells:
+        context, orchestrator = make(well, storage=storage, overrides=pipeline.overrides)
+        _compile(context, pipeline.steps, orchestrator)
+        assert context.step_plans == _plate_dicts(index, document, pipeline, well, storage)
+
+
+def test_an_override_is_of_its_wells_alone(make):
+    pipeline = validate(
+        PipelineConfig, load_yaml(ROOT / "tests/golden/pipelines/kept_middle_and_override.yaml")
+    )
+    areas = {}
+    for well in ("B02", "B03"):
+        context, orchestrator = make(well, overrides=pipeline.overrides)
+        _compile(context, pipeline.steps, orchestrator)
+        areas[well] = context.step_plans[1]["func"][0]["functions"][0]["parameters"]["min_area"]
+    assert areas["B02"] == 40
+    assert areas["B03"] != 40
+
+
+def test_function_objects_make_the_plans_of_the_yaml_file(make, index):
+    context, orchestrator = make()
+    resolved, state = _compile(context, DEMO, orchestrator)
+    document = load_yaml(ROOT / "config/pipeline.yaml")
+    pipeline = validate(PipelineConfig, document)
+    assert [step.name for step in resolved] == ["clean", "flatten", "count"]
+    assert state == dict(enumerate(resolved))
+    assert context.step_plans == _plate_dicts(index, document, pipeline, "B02")
+
+
+def test_resolved_steps_serve_the_other_wells(make):
+    first, orchestrator = make("B02")
+    resolved, _ = _compile(first, DEMO, orchestrator)
+    second, _ = make("B03")
+    _compile(second, resolved, orchestrator, steps_already_resolved=True)
+    assert [plan["well_id"] for plan in second.step_plans.values()] == ["B03"] * 3
+    assert second.step_plans[0]["func"] == first.step_plans[0]["func"]
+    with pytest.raises(CompileError, match=r"steps\[0\] is a FunctionStep, not resolved yet"):
+        PipelineCompiler.initialize_step_plans_for_context(second, DEMO, orchestrator, True)
+
+
+def test_the_life_of_a_context():
+    config = WorkflowConfig(plates={"demo": {"path": str(PLATE)}})
+    orchestrator = open_orchestrator(config, "demo")
+    filemanager = FileManager(create_storage_registry())
+    context = ProcessingContext(global_config=config, well_id="B02", filemanager=filemanager)
+
+    resolved_steps, step_state_map = PipelineCompiler.initialize_step_plans_for_context(
+        context, DEMO, orchestrator, steps_already_resolved=False
+    )
+    assert context.step_plans[1]["input_dir"] == "clean"
+    assert not set(context.step_plans[2]) & {"zarr_config", "write_backend", "func", "gpu_id"}
+    PipelineCompiler.declare_zarr_stores_for_context(context, resolved_steps, orchestrator)
+    assert context.step_plans[2]["zarr_config"]["chunk_strategy"] == "WELL"
+    assert context.step_plans[1]["zarr_config"] is None
+    PipelineCompiler.plan_materialization_flags_for_context(context, resolved_steps, orchestrator)
+    backends = ("read_backend", "write_backend", "force_disk_output")
+    assert [context.step_plans[0][key] for key in backends] == ["virtual_workspace", "disk", False]
+    assert [context.step_plans[2][key] for key in backends] == ["disk", "zarr", True]
+    contracts = FuncStepContractValidator.validate_pipeline(resolved_steps, context, orchestrator)
+    assert "func" not in context.step_plans[0]
+    PipelineCompiler.validate_memory_contracts_for_context(
+        context, resolved_steps, orchestrator, step_state_map=step_state_map
+    )
+    for number, contract in contracts.items():
+        assert set(contract) == {"input_memory_type", "output_memory_type", "func"}
+        assert contract.items() <= context.step_plans[number].items()
+    assert context.required_visualizers == []
+    PipelineCompiler.assign_gpu_resources_for_context(context, resolved_steps, orchestrator)
+    assert context.step_plans[2]["gpu_id"] is None
+    assert context.step_plans[2]["resources"]["gpu"] == 0
+    assert not context.is_frozen()
+    context.freeze()
+    context.freeze()
+    assert context.is_frozen()
+    assert [plan["step_name"] for plan in context.step_plans.values()] == [
+        "clean",
+        "flatten",
+        "count",
+    ]
+    assert context.filemanager is filemanager
+
+
+def test_a_phase_may_be_repeated_and_the_ones_after_it_then_too(make):
+    context, orchestrator = make()
+    _compile(context, DEMO, orchestrator)
+    whole = context.step_plans
+    PipelineCompiler.plan_materialization_flags_for_context(context, DEMO, orchestrator)
+    assert "func" not in context.step_plans[0]
+    with pytest.raises(CompileError, match="must have validated memory contracts before GPU"):
+        PipelineCompiler.assign_gpu_resources_for_context(context, DEMO, orchestrator)
+    _compile(context, DEMO, orchestrator)
+    assert context.step_plans == whole
+
+
+@pytest.mark.parametrize(
+    ("phase", "message"),
+    [
+        (
+            PipelinePathPlanner.prepare_pipeline_paths,
+            "Context step_plans must be initialized before path planning; "
+            "call PipelineCompiler.initialize_step_plans_for_context first",
+        ),
+        (
+            PHASES[0],
+            "Context step_plans must be initialized before ZARR store declaration; "
+            "call PipelineCompiler.initialize_step_plans_for_context first",
+        ),
+        (
+            MaterializationFlagPlanner.prepare_pipeline_flags,
+            "Context step_plans must have ZARR stores declared before materialization planning; "
+            "call PipelineCompiler.declare_zarr_stores_for_context first",
+        ),
+        (
+            PHASES[2],
+            "Context step_plans must have materialization flags before memory contract "
+            "validation; call PipelineCompiler.plan_materialization_flags_for_context first",
+        ),
+        (
+            PHASES[3],
+            "Context step_plans must have validated memory contracts before GPU resource "
+            "assignment; call PipelineCompiler.validate_memory_contracts_for_context first",
+        ),
+    ],
+)
+def test_a_phase_before_its_predecessor_is_refused(phase, message, make):
+    context, orchestrator = make()
+    with pytest.raises(CompileError) as error:
+        phase(context, DEMO, orchestrator)
+    assert str(error.value) == message
+    assert context.step_plans == {}
+
+
+def test_other_steps_or_another_plate_than_the_first_are_refused(make, index):
+    context, orchestrator = make()
+    resolved, state = PipelineCompiler.initialize_step_plans_for_context(
+        context, DEMO, orchestrator
+    )
+    kept = (resolved[0].model_copy(update={"keep": True}), *resolved[1:])
+    other = make(storage=VFSConfig(materialization="disk"))[1]
+    for steps, plate in ((kept, orchestrator), (resolved[:2], orchestrator), (resolved, other)):
+        with pytest.raises(CompileError, match="are not those that the context's step_plans"):
+            PipelineCompiler.declare_zarr_stores_for_context(context, steps, plate)
+    for phase in PHASES[:2]:
+        phase(context, DEMO, orchestrator)
+    with pytest.raises(CompileError, match="are not those"):
+        PHASES[2](context, resolved, orchestrator, step_state_map=dict(enumerate(kept)))
+    PHASES[2](context, kept, orchestrator, step_state_map=state)  # the saved settings count
+
+
+def test_a_context_fits_its_plate(make):
+    context, orchestrator = make("H12")
+    with pytest.raises(
+        CompileError, match="well 'H12' is none of plate 'demo'; wells to work on: 2, B02 to B03"
+    ):
+        _compile(context, DEMO, orchestrator)
+    config = WorkflowConfig(plates={"demo": {"path": "x"}}, storage={"materialization": "disk"})
+    context, orchestrator = make(config=config)
+    with pytest.raises(CompileError, match="global_config is not that of the orchestrator"):
+        _compile(context, DEMO, orchestrator)
+
+
+def test_mistakes_of_steps_come_together_with_their_places(make):
+    context, orchestrator = make()
+    steps = [
+        FunctionStep(func=(tophat, {"selem": 3}), name="a"),
+        FunctionStep(func=lambda image: image, name="b"),
+        FunctionStep(func="max_projektion", name="c"),
+    ]
+    line = next(
+        number
+        for number, text in enumerate(Path(__file__).read_text().splitlines(), 1)
+        if '{"selem": 3}' in text
+    )
+    with pytest.raises(ErrorGroup) as group:
+        _compile(context, steps, orchestrator)
+    places = {error.__notes__[0]: str(error) for error in group.value.members}
+    assert list(places) == [
+        f"{__file__}:{line + 1} steps[1].func",
+        f"{__file__}:{line + 2} steps[2].func",
+        f"{__file__}:{line} steps[0].func.openhcs:tophat.selem",
+    ]
+    assert "a lambda cannot be used" in next(iter(places.values()))
+    resolved = [StepConfig(name="a", func={"openhcs:tophat": {"selem": 3}})]
+    with pytest.raises(ErrorGroup) as group:
+        _compile(context, resolved, orchestrator)
+    assert [error.__notes__ for error in group.value.members] == [
+        ["steps[0].func.openhcs:tophat.selem"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([], "no steps"),
+        ([tophat], r"steps\[0\]: expected a FunctionStep, .*; found function"),
+        ([DEMO[0], StepConfig(name="a", func="openhcs:tophat")], r"steps\[1\]: expected a Funct"),
+    ],
+)
+def test_what_is_no_step_is_refused(steps, message, make):
+    context, orchestrator = make()
+    with pytest.raises(CompileError, match=message):
+        _compile(context, steps, orchestrator)
+
+
+def test_what_a_step_says_in_vain_is_logged_once(make, caplog):
+    context, orchestrator = make()
+    steps = [FunctionStep(func=tophat, name="a", napari_streaming_config=object())]
+    _compile(context, steps, orchestrator)
+    PHASES[0](context, steps, orchestrator)
+    (record,) = caplog.records
+    assert "napari_streaming_config is not used: there is no viewer" in record.getMessage()
+
+
+@pytest.fixture
+def frozen(make):
+    context, orchestrator = make()
+    _compile(context, DEMO, orchestrator)
+    context.freeze()
+    return context, orchestrator
+
+
+def test_a_frozen_context_refuses_attributes_and_phases(frozen):
+    context, orchestrator = frozen
+    before = copy.deepcopy(context.step_plans)
+    for name in ("well_id", "step_plans", "required_visualizers", "anything"):
+        with pytest.raises(FrozenContextError, match=f"'{name}' cannot be changed"):
+            setattr(context, name, "x")
+    with pytest.raises(AttributeError, match="well 'B02' is frozen: 'well_id'"):
+        del context.well_id
+    phases = [*PHASES, PipelinePathPlanner.prepare_pipeline_paths]
+    for phase in [PipelineCompiler.initialize_step_plans_for_context, *phases]:
+        with pytest.raises(FrozenContextError, match="'step_plans' cannot be changed"):
+            phase(context, DEMO, orchestrator)
+    assert context.step_plans == before
+
+
+def _set_parameter(plans):
+    plans[0]["func"][0]["functions"][0]["parameters"]["sigma"] = 9
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (lambda plans: plans.update({0: {}}), "step_plans cannot"),
+        (lambda plans: plans.clear(), "step_plans cannot"),
+        (lambda plans: plans.__setitem__(0, {}), r"step_plans\[0\] cannot"),
+        (lambda plans: plans[1].__delitem__("func"), r"step_plans\[1\]\['func'\] cannot"),
+        (lambda plans: plans[1].pop("func"), r"step_plans\[1\] cannot"),
+        (lambda plans: plans[0].setdefault("x", 1), r"step_plans\[0\] cannot"),
+        (
+            lambda plans: plans[0]["variable_components"].append("z_index"),
+            r"step_plans\[0\]\['variable_components'\] cannot",
+        ),
+        (
+            _set_parameter,
+            r"step_plans\[0\]\['func'\]\[0\]\['functions'\]\[0\]\['parameters'\]\['sigma'\]",
+        ),
+    ],
+)
+def test_step_plans_cannot_be_changed(change, place, frozen):
+    context, _ = frozen
+    before = copy.deepcopy(context.step_plans)
+    with pytest.raises(FrozenContextError, match=place):
+        change(context.step_plans)
+    with pytest.raises(TypeError, match=place):
+        change(pickle.loads(pickle.dumps(context.step_plans)))
+    assert context.step_plans == before
+
+
+def test_step_plans_are_plain_data(frozen):
+    plan = frozen[0].step_plans[2]
+    assert isinstance(plan, dict)
+    assert json.loads(json.dumps(plan)) == plan
+    assert {**plan, "gpu_id": 1}["gpu_id"] == 1
+    assert plan["variable_components"] == ["site"]
+
+
+def test_every_key_of_the_specification_stands_in_a_step_plan(frozen):
+    assert set(frozen[0].step_plans[0]) >= {
+        *("step_name", "step_type", "well_id", "input_dir", "output_dir", "read_backend"),
+        *("write_backend", "input_memory_type", "output_memory_type", "gpu_id", "func"),
+        *("variable_components", "group_by", "special_inputs", "special_outputs", "zarr_config"),
+        *("force_disk_output", "visualize"),
+    }
+
+
+def test_the_device_of_a_running_step_stands_in_its_plan(make):
+    context, orchestrator = make()
+    _compile(context, DEMO, orchestrator)
+    (plan, *_) = context.planned.plans
+    assert plan.as_dict("B02")["gpu_id"] is None
+    assert plan.as_dict("B02", 1) == {**plan.as_dict("B02"), "gpu_id": 1}
+
+
+def _plan(**changes):
+    return {
+        "step_name": "GPU Image Processing",
+        "input_memory_type": "numpy",
+        "output_memory_type": "numpy",
+        "read_backend": "disk",
+        "gpu_id": None,
+        **changes,
+    }
+
+
+def _special(path, backend="disk"):
+    return {"special_inputs": {"positions": {"path": path, "backend": backend}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"input_memory_type": "nunpy"}, "Unsupported input memory type: nunpy; available: numpy"),
+        ({"output_memory_type": "unknown"}, "Unsupported output memory type: unknown"),
+        ({"read_backend": "tape"}, "Unsupported read backend: tape; there are memory, disk"),
+        ({"input_memory_type": "torch"}, "GPU memory type requires gpu_id: torch needs a GPU"),
+        (
+            {"output_memory_type": "cupy", "resources": {"gpu": 0}},
+            "GPU memory type requires gpu_id: cupy needs a GPU",
+        ),
+        (
+            _special("/vfs/positions.zip"),
+            "Invalid special input path: /vfs/positions.zip; values between steps lie inside",
+        ),
+        (_special("special/../../a.zip"), "Invalid special input path: special/../../a.zip; val"),
+        (
+            _special("special/positions.pkl", "memory"),
+            "Invalid special input path: special/positions.pkl; pickles are not read",
+        ),
+        (
+            _special("special/positions.zip", "zarr"),
+            "Invalid special input path: special/positions.zip; backend 'zarr' holds no values",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_named(changes, message):
+    for plans in ([_plan(), _plan(**changes)], {0: _plan(), 1: _plan(**changes)}):
+        with pytest.raises(ErrorGroup) as group:
+            validate_system_integration(plans)
+        found = [str(error) for error in group.value.members]
+        assert [text for text in found if text.startswith(message)]
+        assert {error.__notes__[0] for error in group.value.members} == {
+            "step_plans[1] (step 'GPU Image Processing')"
+        }
+
+
+def test_all_that_does_not_go_together_is_named_at_once():
+    plans = [_plan(read_backend="tape"), {"step_name": "half"}, _plan(input_memory_type="nunpy")]
+    with pytest.raises(ErrorGroup) as group:
+        validate_system_integration(plans)
+    assert [str(error).partition(";")[0] for error in group.value.members] == [
+        "Unsupported read backend: tape",
+        "Invalid step plan structure: it has no 'input_memory_type'",
+        "Invalid step plan structure: it has no 'output_memory_type'",
+        "Invalid step plan structure: it has no 'read_backend'",
+        "Unsupported input memory type: nunpy",
+    ]
+
+
+def test_compiled_plans_go_together(make):
+    steps = validate(PipelineConfig, load_yaml(ROOT / "tests/golden/pipelines/linked.yaml")).steps
+    context, orchestrator = make()
+    _compile(context, steps, orchestrator)
+    assert context.step_plans[1]["special_inputs"]
+    validate_system_integration(context.step_plans)
+    assert GPUMemoryTypeValidator.validate_step_plans(context.step_plans) == {}
+
+
+def test_a_gpu_is_a_device_or_one_that_the_scheduler_is_asked_for():
+    plans = [
+        _plan(),
+        _plan(input_memory_type="torch", resources={"gpu": 1}),
+        _plan(output_memory_type="cupy", gpu_id=0),
+    ]
+    assert GPUMemoryTypeValidator.validate_step_plans(plans) == {
+        1: {"gpu": 1, "gpu_id": None},
+        2: {"gpu": 0, "gpu_id": 0},
+    }
+    with pytest.raises(ErrorGroup) as group:
+        GPUMemoryTypeValidator.validate_step_plans([_plan(input_memory_type="jax")])
+    assert str(group.value.members[0]).startswith("GPU memory type requires gpu_id")
+
+
+def test_a_plate_is_opened_as_the_config_says():
+    plates = {"demo": {"path": str(PLATE), "wells": ["B02"]}, "gone": {"path": "nowhere"}}
+    config = WorkflowConfig(plates=plates)
+    assert open_orchestrator(config, "demo").wells == ("B02",)
+    with pytest.raises(ConfigError, match="no plate 'dema'; the config has demo, gone"):
+        open_orchestrator(config, "dema")
+    with pytest.raises(ErrorGroup, match="plate 'gone'"):
+        open_orchestrator(config, "gone")
