@@ -13,7 +13,7 @@ def plan_materialization_flags(plans: tuple[StepPlan, ...]) -> tuple[StepPlan, .
     backends = {
         plan.step_name: Backend.DISK if plan.store is None else plan.store.backend for plan in plans
     }
-    kept = {plan.step_name for plan in plans if plan.store is not None}
+    kept = {plan.step_name: plan.store.sub_dir for plan in plans if plan.store is not None}
     return tuple(
         plan.model_copy(
             update={
@@ -22,6 +22,7 @@ def plan_materialization_flags(plans: tuple[StepPlan, ...]) -> tuple[StepPlan, .
                 ),
                 "write_backend": backends[plan.step_name],
                 "reads_kept": plan.source in kept,
+                "read_sub_dir": None if plan.source is None else kept.get(plan.source),
             }
         )
         for plan in plans

@@ -18,7 +18,7 @@ from openhcs_core.compiler.special_links import link_special_inputs
 from openhcs_core.config import KeyPath, LocatedDocument, PipelineConfig, StepConfig
 from openhcs_core.errors import OpenHCSError, raise_all
 from openhcs_core.pipeline import Pattern, PatternError, parse_pattern
-from openhcs_core.plan import FunctionPlan, GroupPlan, StepPlan
+from openhcs_core.plan import OWN_FOLDERS, FunctionPlan, GroupPlan, StepPlan
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,13 @@ def _check_settings(step: StepConfig, number: int, pattern: Pattern, errors: Err
             f"step {step.name!r}: passthrough needs functions by {step.group_by}, such as "
             "{DAPI: openhcs:tophat}; here one chain does all of them",
             ("steps", number, "passthrough"),
+        )
+    sub_dir = step.materialize and step.materialize.sub_dir
+    if sub_dir and sub_dir.split("/")[0].lower() in OWN_FOLDERS:
+        errors.add(
+            f"step {step.name!r}: images cannot be kept in {sub_dir}, among results of other "
+            "kinds; choose another sub_dir, such as checkpoints",
+            ("steps", number, "materialize", "sub_dir"),
         )
 
 

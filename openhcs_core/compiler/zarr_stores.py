@@ -1,10 +1,14 @@
 """Pass 2: which steps' images are kept, and how they are laid out."""
 
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
 from openhcs_core.compiler.components import ComponentValues, component_values, values_after
-from openhcs_core.compiler.request import CompileRequest
-from openhcs_core.config import ImageBackend
+from openhcs_core.compiler.request import CompileRequest, ErrorList
+from openhcs_core.config import MaterializeConfig
 from openhcs_core.constants import Backend, Component
-from openhcs_core.plan import StepPlan, StoreMetadataPlan, StorePlan
+from openhcs_core.errors import raise_all
+from openhcs_core.plan import StepPlan, StoreMetadataPlan, StorePlan, kept_folder
 
 
 def declare_zarr_stores(
@@ -13,6 +17,11 @@ def declare_zarr_stores(
     """Return plans in which the kept steps have a store; nothing is created.
 
     Kept are the steps that say so (`keep`, `materialize`), and those that nothing reads.
+
+    Raises
+    ------
+    ErrorGroup
+        A step's folder of kept images lies in another's.
     """
     steps = {step.name: step for step in request.pipeline.steps}
     kept = {name for name, step in steps.items() if step.keep or step.materialize is not None}
@@ -25,19 +34,42 @@ def declare_zarr_stores(
         values[plan.step_name] = values_after(plan, values[plan.source])
         store = None
         if plan.step_name in kept:
-            own = steps[plan.step_name].materialize
-            backend = request.storage.materialization if own is None else own.backend
-            store = _declare(request, backend, values[plan.step_name])
+            own = steps[plan.step_name].materialize or MaterializeConfig()
+            store = _declare(request, own, values[plan.step_name])
         declared.append(plan.model_copy(update={"store": store}))
+    _check_folders(declared, request)
     return tuple(declared)
 
 
-def _declare(request: CompileRequest, backend: ImageBackend, values: ComponentValues) -> StorePlan:
+def _check_folders(plans: Sequence[StepPlan], request: CompileRequest) -> None:
+    """Refuse a folder of kept images inside another's, whose wells are replaced as a whole."""
+    folders = {
+        plan.step_name: PurePosixPath(
+            kept_folder(plan.step_name, plan.store.backend, plan.store.sub_dir)
+        )
+        for plan in plans
+        if plan.store is not None
+    }
+    errors = ErrorList(request.document)
+    for number, step in enumerate(request.pipeline.steps):
+        for other, outer in folders.items():
+            inner = folders.get(step.name)
+            if inner is not None and step.name != other and inner.is_relative_to(outer):
+                errors.add(
+                    f"step {step.name!r}: its images would be kept in {inner}, inside {outer} "
+                    f"with those of step {other!r}; choose another sub_dir",
+                    ("steps", number, "materialize", "sub_dir"),
+                )
+    raise_all(request.document.path, errors.errors)
+
+
+def _declare(request: CompileRequest, own: MaterializeConfig, values: ComponentValues) -> StorePlan:
     index = request.index
+    backend = own.backend or request.storage.materialization
     names = {channel.id: channel.name for channel in index.channels}
     scale_um = (index.z_step_um, index.pixel_size_um, index.pixel_size_um)
     if backend == "disk":  # a file a plane: no axes to lay out
-        return StorePlan(backend=Backend.DISK, zarr=None, scale_um=scale_um)
+        return StorePlan(backend=Backend.DISK, zarr=None, scale_um=scale_um, sub_dir=own.sub_dir)
     return StorePlan(
         zarr=request.storage.zarr,
         scale_um=scale_um,
@@ -45,6 +77,7 @@ def _declare(request: CompileRequest, backend: ImageBackend, values: ComponentVa
         sites=index.sites,
         z_indices=tuple(int(z_index) for z_index in values[Component.Z_INDEX]),
         timepoints=tuple(int(timepoint) for timepoint in values[Component.TIMEPOINT]),
+        sub_dir=own.sub_dir,
     )
 
 
@@ -58,6 +91,7 @@ def plan_store_metadata(
             step_name=plan.step_name,
             wells=request.wells,
             field_count=len(plan.store.sites),
+            sub_dir=plan.store.sub_dir,
         )
         for plan in plans
         if plan.store is not None and plan.store.backend is Backend.ZARR

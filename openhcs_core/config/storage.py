@@ -3,9 +3,10 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from openhcs_core.config.base import FrozenModel
+from openhcs_core.config.names import check_name
 
 
 class ZarrChunkStrategy(StrEnum):
@@ -40,10 +41,28 @@ ImageBackend = Literal["zarr", "disk"]
 """Where kept images go: an OME-Zarr plate a step, or a TIFF a plane."""
 
 
-class MaterializeConfig(FrozenModel):
-    """The ``materialize:`` key of a step: its images are kept, by a backend of its own."""
+def _check_sub_dir(folder: str) -> str:
+    try:
+        for part in folder.split("/"):
+            check_name(part)
+    except ValueError as error:
+        raise ValueError(
+            "expected a folder below results/<plate>/, such as checkpoints or checkpoints/first: "
+            f"{error}"
+        ) from error
+    return folder
 
-    backend: ImageBackend
+
+class MaterializeConfig(FrozenModel):
+    """The ``materialize:`` key of a step: its images are kept, and how and where if it says."""
+
+    backend: Annotated[
+        ImageBackend | None, Field(description="null: as storage.materialization says")
+    ] = None
+    sub_dir: Annotated[
+        Annotated[str, AfterValidator(_check_sub_dir)] | None,
+        Field(description="Folder below results/<plate>/, such as checkpoints"),
+    ] = None
 
 
 class VFSConfig(FrozenModel):

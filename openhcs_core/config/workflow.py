@@ -6,29 +6,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from openhcs_core.config.base import FrozenModel
+from openhcs_core.config.names import check_name
 from openhcs_core.config.storage import MaterializeConfig, VFSConfig
 from openhcs_core.constants import Component
 from openhcs_core.planes import WELL_REGEX
 
-_NAME = re.compile(r"[\w+\-()][\w+\-.() ]*")
-_RESERVED = frozenset({"all"})
-_LONGEST_NAME_BYTES = 100
-
-
-def _check_name(name: str) -> str:
-    if _NAME.fullmatch(name) is None or name != name.strip():
-        raise ValueError(
-            f"{name!r} cannot be a file and rule name; use letters, digits, space and _.+-() "
-            "and begin with none of space and dot"
-        )
-    if name.lower() in _RESERVED or name.lower().endswith((".json", ".zarr")):
-        raise ValueError(f"{name!r} is a name of ours; choose another, without .json or .zarr")
-    if len(name.encode()) > _LONGEST_NAME_BYTES:
-        raise ValueError(f"a name of {len(name.encode())} bytes; use {_LONGEST_NAME_BYTES} at most")
-    return name
-
-
-Name = Annotated[str, AfterValidator(_check_name)]
+Name = Annotated[str, AfterValidator(check_name)]
 Well = Annotated[str, StringConstraints(pattern=rf"^{WELL_REGEX}$")]
 
 
@@ -169,7 +152,7 @@ class StepConfig(FrozenModel):
     keep: Annotated[bool, Field(description="Keep this step's images")] = False
     materialize: Annotated[
         MaterializeConfig | None,
-        Field(description="Keep this step's images, by this backend"),
+        Field(description="Keep this step's images: by which backend, and where"),
     ] = None
     output_dtype: (
         Annotated[

@@ -49,7 +49,7 @@ def emit_plan_index(compiled: CompiledPipeline) -> str:
 def plate_targets(plate: PlatePlan) -> list[str]:
     """Return every manifest and final output of a plate, relative to its results."""
     targets = [path for plan in plate.steps for path in _step_targets(plan, plate.wells)]
-    targets += [f"{store_path(store.step_name)}/zarr.json" for store in plate.stores]
+    targets += [f"{store_path(store.step_name, store.sub_dir)}/zarr.json" for store in plate.stores]
     return targets + [table_path(table.step_name, table.file) for table in plate.tables]
 
 
@@ -60,8 +60,9 @@ def _step_targets(plan: StepPlan, wells: tuple[str, ...]) -> list[str]:
         targets.append(manifest_path(plan.step_name, well))
         targets += [file.path(plan.step_name, well) for file in files]
         if plan.store is not None:
-            folder = kept_well_folder(plan.step_name, plan.store.backend, well)
-            targets.append(f"{folder}/zarr.json" if plan.store.backend is Backend.ZARR else folder)
+            store = plan.store
+            folder = kept_well_folder(plan.step_name, store.backend, well, store.sub_dir)
+            targets.append(f"{folder}/zarr.json" if store.backend is Backend.ZARR else folder)
     return targets
 
 

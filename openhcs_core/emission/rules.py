@@ -49,6 +49,7 @@ class _StepRule:
     step: str
     source: str | None
     store: Backend | None
+    sub_dir: str | None
     has_well_plans: bool
     gpu: int
     gpu_model: str | None
@@ -76,7 +77,7 @@ def emit_rules(compiled: CompiledPipeline) -> str:
         blocks.append(_emit_step(compiled.results, rule, plates, names.new(plates, rule.step)))
         if rule.store is Backend.ZARR:
             name = names.new(plates, rule.step, "store")
-            blocks.append(_emit_store(compiled.results, rule.step, plates, name))
+            blocks.append(_emit_store(compiled.results, rule, plates, name))
     for table, plates in _shared(_plate_tables(compiled)):
         name = names.new(plates, table.step_name, table.file.removesuffix(".csv"))
         blocks.append(_emit_table(compiled.results, table, plates, name))
@@ -114,6 +115,7 @@ def _describe(plate: PlatePlan, plan: StepPlan, priority: int) -> _StepRule:
         step=plan.step_name,
         source=plan.source,
         store=None if plan.store is None else plan.store.backend,
+        sub_dir=None if plan.store is None else plan.store.sub_dir,
         has_well_plans=bool(plate.well_steps.get(plan.step_name)),
         gpu=resources.gpu,
         gpu_model=resources.gpu_model,
@@ -161,9 +163,11 @@ def _emit_step(results: str, rule: _StepRule, plates: list[str], name: str) -> s
     }
     outputs = {"manifest": here.text(manifest_path(rule.step, well))}
     if rule.store is Backend.ZARR:
-        outputs["images"] = here.text(f"{store_path(rule.step)}/{{row}}/{{column}}/zarr.json")
+        store = store_path(rule.step, rule.sub_dir)
+        outputs["images"] = here.text(f"{store}/{{row}}/{{column}}/zarr.json")
     elif rule.store is Backend.DISK:
-        outputs["images"] = f"directory({here.text(image_folder(rule.step, well))})"
+        folder = image_folder(rule.step, well, rule.sub_dir)
+        outputs["images"] = f"directory({here.text(folder)})"
     outputs |= {key: here.text(path) for key, path in rule.outputs}
     wildcards = rule.well.replace("{", "{wildcards.")
     sections = [
@@ -194,11 +198,12 @@ def _resources(rule: _StepRule) -> dict[str, str]:
     return resources
 
 
-def _emit_store(results: str, step: str, plates: list[str], name: str) -> str:
-    here = _Paths(results)
+def _emit_store(results: str, rule: _StepRule, plates: list[str], name: str) -> str:
+    here, step = _Paths(results), rule.step
+    store = store_path(step, rule.sub_dir)
     sections = [
         _section("input", {"plan": here.text(store_plan_path(step))}),
-        _section("output", {"metadata": here.text(f"{store_path(step)}/zarr.json")}),
+        _section("output", {"metadata": here.text(f"{store}/zarr.json")}),
         _section("log", {"": here.text(log_path(step, "store"))}),
         _section("wildcard_constraints", {"plate": _any_of(plates)}),
         "    localrule: True",

@@ -1,6 +1,7 @@
 """Special outputs as files: options, and the writers they choose."""
 
 from openhcs_core.materialization.engine import materialize
+from openhcs_core.materialization.files import Overwrite, materialize_to, save_files
 from openhcs_core.materialization.sources import Entry, as_array, describe, image_planes, select
 from openhcs_core.materialization.spec import (
     CsvOptions,
@@ -19,6 +20,7 @@ __all__ = [
     "FileOptions",
     "JsonOptions",
     "MaterializationSpec",
+    "Overwrite",
     "ROIOptions",
     "TextOptions",
     "TiffOptions",
@@ -27,5 +29,7 @@ __all__ = [
     "describe",
     "image_planes",
     "materialize",
+    "materialize_to",
+    "save_files",
     "select",
 ]

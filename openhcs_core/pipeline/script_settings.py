@@ -50,7 +50,7 @@ def _read_config(key: str, value: Any) -> Meaning:
     if key == "processing_config":
         return Meaning(read_processing(_keywords(key, value)))
     if key in _MATERIALIZATION:
-        return Meaning({"keep": _keywords(key, value).get("enabled") is not False})
+        return Meaning(_read_materialization(_keywords(key, value)))
     if key.endswith(_VIEWERS):
         return Meaning(warning=f"{key} is not used: there is no viewer")
     if key == "step_well_filter_config":
@@ -58,6 +58,14 @@ def _read_config(key: str, value: Any) -> Meaning:
             "a step has all wells of its plate; choose them with plates.<name>.wells in the config"
         )
     raise RefusedError(f"{key} has no counterpart here; leave it out")
+
+
+def _read_materialization(given: Mapping[str, Any]) -> dict[str, Any]:
+    is_kept = given.get("enabled") is not False
+    sub_dir = given.get("sub_dir")
+    if not is_kept or sub_dir is None:
+        return {"keep": is_kept}
+    return {"keep": True, "materialize": {"sub_dir": plain(sub_dir)}}
 
 
 def read_processing(given: Mapping[str, Any]) -> dict[str, Any]:

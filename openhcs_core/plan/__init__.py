@@ -12,6 +12,7 @@ from openhcs_core.plan.conversions import PlannedConversion
 from openhcs_core.plan.layout import (
     LOCATION,
     OUTPUT_FOLDERS,
+    OWN_FOLDERS,
     STATUS,
     WORKSPACE_METADATA,
     OutputFile,
@@ -21,6 +22,7 @@ from openhcs_core.plan.layout import (
     function_files,
     image_folder,
     index_path,
+    kept_folder,
     kept_image_path,
     kept_well_folder,
     label_names,
@@ -57,6 +59,7 @@ from openhcs_core.plan.special_paths import SPECIAL_FOLDER
 __all__ = [
     "LOCATION",
     "OUTPUT_FOLDERS",
+    "OWN_FOLDERS",
     "SOURCE_VERSION",
     "SPECIAL_FOLDER",
     "STATUS",
@@ -84,6 +87,7 @@ __all__ = [
     "function_files",
     "image_folder",
     "index_path",
+    "kept_folder",
     "kept_image_path",
     "kept_well_folder",
     "label_names",

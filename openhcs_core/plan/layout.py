@@ -24,6 +24,12 @@ from openhcs_core.planes import PlaneKey, split_well
 OUTPUT_FOLDERS = {"csv": "tables", "json": "json", "roi": "rois", "text": "text", "tiff": "tiff"}
 """Writer kind → folder of its files."""
 
+OWN_FOLDERS = frozenset(
+    {*OUTPUT_FOLDERS.values(), SPECIAL_FOLDER}
+    | {"manifests", "plan", "index", "workspace", "logs", "benchmarks", "labels", "status.csv"}
+)
+"""Names below a plate's results that images cannot be kept under."""
+
 _KEY_DIGITS = 6
 
 
@@ -167,27 +173,34 @@ def index_path(well: str) -> str:
     return f"index/{well}.json"
 
 
-def store_path(step: str) -> str:
-    """Return the path of a kept step's OME-Zarr plate."""
-    return f"{step}.ome.zarr"
+def store_path(step: str, sub_dir: str | None = None) -> str:
+    """Return the path of a kept step's OME-Zarr plate, in the folder that the step chose."""
+    return f"{sub_dir}/{step}.ome.zarr" if sub_dir else f"{step}.ome.zarr"
 
 
-def image_folder(step: str, well: str) -> str:
+def image_folder(step: str, well: str, sub_dir: str | None = None) -> str:
     """Return the folder of a kept step's TIFFs of one well."""
-    return f"images/{step}/{well}"
+    return f"{sub_dir or 'images'}/{step}/{well}"
 
 
-def kept_well_folder(step: str, backend: Backend, well: str) -> str:
-    """Return the folder of a well's images of a kept step."""
+def kept_folder(step: str, backend: Backend, sub_dir: str | None = None) -> str:
+    """Return the folder of all images of a kept step."""
     if backend is Backend.ZARR:
-        return "/".join([store_path(step), *split_well(well)])
-    return image_folder(step, well)
+        return store_path(step, sub_dir)
+    return image_folder(step, "", sub_dir).removesuffix("/")
 
 
-def kept_image_path(step: str, backend: Backend, key: PlaneKey) -> str:
+def kept_well_folder(step: str, backend: Backend, well: str, sub_dir: str | None = None) -> str:
+    """Return the folder of a well's images of a kept step."""
+    parts = split_well(well) if backend is Backend.ZARR else [well]
+    return "/".join([kept_folder(step, backend, sub_dir), *parts])
+
+
+def kept_image_path(step: str, backend: Backend, key: PlaneKey, sub_dir: str | None = None) -> str:
     """Return where a plane of a kept step is, as its backend names it."""
-    folder = store_path(step) if backend is Backend.ZARR else image_folder(step, key.well)
-    return f"{folder}/{key.filename}"
+    if backend is Backend.ZARR:
+        return f"{store_path(step, sub_dir)}/{key.filename}"
+    return f"{image_folder(step, key.well, sub_dir)}/{key.filename}"
 
 
 def store_plan_path(step: str) -> str:

@@ -155,6 +155,8 @@ class StorePlan(FrozenModel):
         Sites of the plate; a site's position is the name of its field.
     z_indices, timepoints : tuple of int
         The z and t axes, the same in every well.
+    sub_dir : str or None
+        Folder below the plate's results that the images lie in; None for the usual one.
     """
 
     backend: Literal[Backend.ZARR, Backend.DISK] = Backend.ZARR
@@ -164,6 +166,7 @@ class StorePlan(FrozenModel):
     sites: tuple[int, ...] = ()
     z_indices: tuple[int, ...] = (1,)
     timepoints: tuple[int, ...] = (1,)
+    sub_dir: str | None = None
 
 
 class StepPlan(FrozenModel):
@@ -175,6 +178,8 @@ class StepPlan(FrozenModel):
         The step whose images it reads; None for the plate itself.
     reads_kept : bool
         The source's images are kept, so that they are read from there; else from the cache.
+    read_sub_dir : str or None
+        The folder that the source's kept images lie in; None for the usual one.
     projected_to : dict
         Component to the value that a projection's result gets: the plate's first one, also
         in a well where that plane is missing.
@@ -194,6 +199,7 @@ class StepPlan(FrozenModel):
     read_backend: Backend = Backend.DISK
     write_backend: Backend = Backend.DISK
     reads_kept: bool = False
+    read_sub_dir: str | None = None
     store: StorePlan | None = None
 
     @property
@@ -316,13 +322,14 @@ class TablePlan(FrozenModel):
 
 
 class StoreMetadataPlan(FrozenModel):
-    """The plate metadata of one kept step: its wells and how many fields a well may have."""
+    """The plate metadata of one kept step: where it is, its wells, how many fields one may have."""
 
     schema_version: int = SCHEMA_VERSION
     plate: str
     step_name: str
     wells: tuple[str, ...]
     field_count: int
+    sub_dir: str | None = None
 
 
 class PlatePlan(FrozenModel):

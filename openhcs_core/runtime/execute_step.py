@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from openhcs_core.constants import Backend
 from openhcs_core.errors import InputDataError
+from openhcs_core.materialization import save_files
 from openhcs_core.plan import GroupPlan, StepPlan, digest_bytes, plan_digest
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.cache import ImageCache
@@ -28,7 +30,7 @@ from openhcs_core.runtime.outputs import Labels, collect_labels, make_files
 from openhcs_core.runtime.recompute import Recomputer
 from openhcs_core.runtime.special_inputs import SpecialInputs
 from openhcs_core.runtime.versions import check_versions
-from openhcs_core.storage.atomic import replace_file
+from openhcs_core.storage import FileManager, get_backend_instance
 
 logger = logging.getLogger(__name__)
 
@@ -155,9 +157,9 @@ def _commit(
     job: Job, plan: StepPlan, well: str, read: dict[str, dict[str, str]], computed: _Computed
 ) -> None:
     """Write the well's files and, last, its manifest."""
-    for path, content in computed.files.items():
-        with replace_file(job.plate_dir / path) as stream:
-            stream.write(content)
+    contents = {str(job.plate_dir / path): data for path, data in computed.files.items()}
+    disk = FileManager({Backend.DISK: get_backend_instance(Backend.DISK)})
+    save_files(contents, disk, Backend.DISK)
     manifest = Manifest(
         digest=plan_digest(plan),
         step=plan.step_name,

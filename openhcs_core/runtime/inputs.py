@@ -118,6 +118,7 @@ class StepInput(WellInput):
         self._cache, self._plate_dir = job.cache, job.plate_dir
         self._planes = read_manifest(self._record).find_planes()
         self._backend, self._is_kept = plan.read_backend, plan.reads_kept
+        self._sub_dir = plan.read_sub_dir
         self._files = FileManager({self._backend: get_backend_instance(self._backend)})
 
     @property
@@ -136,7 +137,8 @@ class StepInput(WellInput):
         return planes
 
     def _load_kept(self, key: PlaneKey, stack: StackRecord, number: int) -> "NDArray[Any]":
-        path = self._plate_dir / kept_image_path(self._source, self._backend, key)
+        name = kept_image_path(self._source, self._backend, key, self._sub_dir)
+        path = self._plate_dir / name
         try:
             plane: NDArray[Any] = self._files.load_image(path, self._backend)
         except InputDataError as error:

@@ -61,12 +61,12 @@ def write_kept_images(
     planes = _planes(images, sink)
     if plan.store.zarr is None:
         _, pixel_size_um, _ = plan.store.scale_um
-        folder = job.plate_dir / image_folder(plan.step_name, well)
+        folder = job.plate_dir / image_folder(plan.step_name, well, plan.store.sub_dir)
         write_tiff_folder(folder, planes, labels, pixel_size_um=pixel_size_um, confirm=confirm)
         return
     metadata = _image_metadata(plan.store)
     write_well(
-        job.plate_dir / store_path(plan.step_name),
+        job.plate_dir / store_path(plan.step_name, plan.store.sub_dir),
         well,
         _fields(planes, labels, metadata),
         metadata,
@@ -79,7 +79,7 @@ def write_store_metadata(job: Job) -> None:
     """Write the plate metadata of a kept step: its rows, then its root."""
     plan = job.read_plan(job.plate_dir / store_plan_path(job.step), StoreMetadataPlan)
     layout = PlateLayout(name=plan.plate, wells=plan.wells, field_count=plan.field_count)
-    write_plate_metadata(job.plate_dir / store_path(job.step), layout)
+    write_plate_metadata(job.plate_dir / store_path(job.step, plan.sub_dir), layout)
 
 
 def _image_metadata(store: StorePlan) -> ImageMetadata:

@@ -1,10 +1,13 @@
 """Results of earlier configs that nothing updates any more."""
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from openhcs_core.plan import (
     OUTPUT_FOLDERS,
+    OWN_FOLDERS,
     SPECIAL_FOLDER,
     PlatePlan,
     kept_well_folder,
@@ -12,9 +15,11 @@ from openhcs_core.plan import (
     table_path,
     well_files,
 )
+from openhcs_core.planes import WELL_REGEX
 
+_STORE_SUFFIX = ".ome.zarr"
 _PATTERNS = (
-    *("*.ome.zarr", "*.ome.zarr/[A-Z]*/[0-9]*", "images/*/*"),
+    "images/*/[A-Z]*[0-9]",
     *(f"{folder}/*/*" for folder in (*OUTPUT_FOLDERS.values(), SPECIAL_FOLDER)),
 )
 
@@ -32,16 +37,52 @@ def find_leftovers(plate: PlatePlan, folder: Path) -> list[str]:
     written = set(_written(plate))
     parents = {str(parent) for path in written for parent in Path(path).parents}
     found = set()
-    for pattern in _PATTERNS:
-        for path in folder.glob(pattern):
-            name = path.relative_to(folder).as_posix()
-            if name in written or name in parents or path.name.startswith("."):
-                continue
-            parent = path.parent.relative_to(folder).as_posix()
-            found.add(name if parent in parents else parent)
+    for path in _candidates(folder):
+        name = path.relative_to(folder).as_posix()
+        if name in written or name in parents or path.name.startswith("."):
+            continue
+        parent = path.parent.relative_to(folder).as_posix()
+        is_named_alone = parent in parents or name.endswith(_STORE_SUFFIX)
+        found.add(name if is_named_alone else parent)
     return sorted(
         name for name in found if not any(str(parent) in found for parent in Path(name).parents)
     )
+
+
+def _candidates(folder: Path) -> Iterator[Path]:
+    """Yield what steps have written, of this plan or another."""
+    for pattern in _PATTERNS:
+        yield from folder.glob(pattern)
+    for path in _folders(folder):
+        if path.name not in OWN_FOLDERS:
+            yield from _kept_images(path)
+
+
+def _kept_images(folder: Path) -> Iterator[Path]:
+    """Yield OME-Zarr plates, their wells, and wells' folders of TIFFs, however deep they are."""
+    if folder.name.endswith(_STORE_SUFFIX):
+        yield folder
+        yield from folder.glob("[A-Z]*/[0-9]*")
+    elif _has_planes(folder):
+        yield folder
+    elif not folder.is_symlink():
+        for inner in _folders(folder):
+            yield from _kept_images(inner)
+
+
+def _folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return [Path(entry) for entry in entries if entry.is_dir() and entry.name[0] != "."]
+
+
+def _has_planes(folder: Path) -> bool:
+    """Return whether a folder is named like a well and has an image of it."""
+    if re.fullmatch(WELL_REGEX, folder.name) is None:
+        return False
+    with os.scandir(folder) as entries:  # the first entries tell, and there may be thousands
+        return any(entry.name.startswith(f"{folder.name}_s") for entry in entries)
 
 
 def _written(plate: PlatePlan) -> Iterator[str]:
@@ -50,7 +91,8 @@ def _written(plate: PlatePlan) -> Iterator[str]:
         for well in plate.wells:
             yield from (file.path(plan.step_name, well) for file in files)
             if plan.store is not None:
-                yield kept_well_folder(plan.step_name, plan.store.backend, well)
+                store = plan.store
+                yield kept_well_folder(plan.step_name, store.backend, well, store.sub_dir)
     for table in plate.tables:
         yield table_path(table.step_name, table.file)
         yield partial_table_path(table.step_name, table.file)

@@ -111,11 +111,11 @@ def _write_partial(table: TablePlan, wells: tuple[str, ...], folder: Path) -> tu
 
 
 def _other_results(plate: PlatePlan, folder: Path) -> Iterator[tuple[str, str]]:
-    places = [("images", store_path(store.step_name)) for store in plate.stores]
+    places = [("images", store_path(store.step_name, store.sub_dir)) for store in plate.stores]
     kept = {store.step_name for store in plate.stores}
     for plan in plate.steps:
         if plan.store is not None and plan.step_name not in kept:
-            places.append(("images", image_folder(plan.step_name, "")))
+            places.append(("images", image_folder(plan.step_name, "", plan.store.sub_dir)))
         kinds = {output.options.kind for output in output_files(plan)}
         places += [
             (name, f"{OUTPUT_FOLDERS[kind]}/{plan.step_name}/")

@@ -218,7 +218,7 @@ class _PlateReader:
 
     def _read_stores(self) -> Iterator[JobStatus]:
         for store in self._plate.stores:
-            path = f"{store_path(store.step_name)}/zarr.json"
+            path = f"{store_path(store.step_name, store.sub_dir)}/zarr.json"
             if not self._is_made(path, [store_plan_path(store.step_name)]):
                 yield self._describe_plate_job(store.step_name, "store", path, store)
 

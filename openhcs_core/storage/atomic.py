@@ -1,10 +1,12 @@
 """Files that appear whole or not at all."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from openhcs_core.errors import StorageResolutionError
 
 TEMPORARY_PREFIX = ".tmp-"
 """How unfinished files and folders begin; listings leave hidden names out."""
@@ -50,3 +52,43 @@ def replace_file(path: str | Path, *, durable: bool = True) -> Iterator[BinaryIO
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def replace_files(files: Iterable[tuple[Path, Callable[[BinaryIO], None]]]) -> None:
+    """Write several files: all under temporary names first, then each takes its final name.
+
+    An error while they are written leaves every final name as it was.
+
+    Parameters
+    ----------
+    files : iterable of (Path, callable)
+        Final name, and what writes the content into an open file; one after the other. Parent
+        folders are created where they are absent.
+
+    Raises
+    ------
+    StorageResolutionError
+        A final name is a folder's.
+    """
+    written: list[tuple[Path, Path]] = []
+    try:
+        for path, write in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            written.append((path.with_name(temporary_name()), path))
+            with written[-1][0].open("x+b") as stream:
+                write(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+        _refuse_folders(path for _, path in written)
+        for temporary, path in written:
+            temporary.replace(path)
+    except BaseException:
+        for temporary, _ in written:
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def _refuse_folders(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            raise StorageResolutionError(f"{path}: is a folder; save under another name")

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 
 class DataSink(ABC):
@@ -53,6 +53,27 @@ class ReadableBackend(ABC):
 
 class StorageBackend(DataSink, ReadableBackend):
     """Storage with the semantics of a file system."""
+
+    holds_files: ClassVar[bool] = True
+    """Whether it stores bytes under any name, as a file system does."""
+
+    def save_batch(
+        self, data_list: Sequence[Any], identifiers: Sequence[str | Path], **options: Any
+    ) -> None:
+        """Store several objects; when one cannot be stored, those that are new are removed.
+
+        Backends that can store all or none override this.
+        """
+        new: list[str | Path] = []
+        try:
+            for data, identifier in zip(data_list, identifiers, strict=True):
+                is_new = not self.exists(identifier)
+                self.save(data, identifier, **options)
+                new += [identifier] if is_new else []
+        except BaseException:
+            for identifier in new:
+                self.delete(identifier)
+            raise
 
     @abstractmethod
     def list_dir(self, path: str | Path) -> list[str]:

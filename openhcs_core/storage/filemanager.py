@@ -164,6 +164,17 @@ class FileManager:
         """Return whether something is stored at `path`."""
         return self._source(backend).exists(path)
 
+    def require_files(self, backend: Backend | str) -> None:
+        """Check that a backend stores bytes under any name.
+
+        Raises
+        ------
+        StorageResolutionError
+            There is no such backend, or it holds image planes only.
+        """
+        if not self._storage(backend, "hold files").holds_files:
+            raise _cannot(backend, "hold files")
+
     def delete(self, path: str | Path, backend: Backend | str) -> None:
         """Remove a file or an empty directory."""
         self._storage(backend, "delete").delete(path)

@@ -176,6 +176,22 @@ SECTIONS = {
             "A GPU model that no scheduler takes",
             _step("{name: s, func: 'openhcs:tophat', resources: {gpu_model: 'a100:2'}}"),
         ),
+        Case(
+            "A folder of kept images that leads elsewhere",
+            _step("{name: s, func: 'openhcs:tophat', materialize: {sub_dir: ../elsewhere}}"),
+        ),
+        Case(
+            "A folder of kept images that has results of another kind",
+            _step("{name: s, func: 'openhcs:tophat', materialize: {sub_dir: tables}}"),
+        ),
+        Case(
+            "Kept images inside those of another step",
+            {
+                "config/pipeline.yaml": "steps:\n"
+                "  - {name: a, func: openhcs:tophat, materialize: {backend: disk}}\n"
+                "  - {name: b, func: openhcs:tophat, materialize: {sub_dir: images/a}}\n"
+            },
+        ),
         Case("A channel the plate does not have", _step("{name: s, func: {GFP: openhcs:tophat}}")),
         Case(
             "An override for a well that does not exist",

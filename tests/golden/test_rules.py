@@ -29,6 +29,7 @@ CASES = {
     "linked": {"demo": "linked"},
     "gpu": {"demo": "gpu", "other": "gpu"},
     "gpu_none": {"demo": "gpu_or_cpu"},
+    "sub_dirs": {"demo": "sub_dirs", "other": "demo"},
 }
 GPU = {"gpu_none": "none"}
 STORAGE = {"kept_as_tiff": VFSConfig(materialization="disk")}

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from openhcs_core.errors import InputDataError, StorageResolutionError
-from openhcs_core.storage.atomic import replace_file
+from openhcs_core.storage.atomic import replace_file, replace_files
 from openhcs_core.storage.backends.tiff_ import read_tiff, unreadable, write_tiff
 from openhcs_core.storage.base import StorageBackend
 from openhcs_core.storage.listing import has_extension, in_natural_order
@@ -27,8 +28,8 @@ class DiskStorageBackend(StorageBackend):
 
     A file's ending picks its format: ``.tif``/``.tiff`` and ``.npy`` hold arrays with their
     dtype and values, ``.json`` plain data, ``.csv``/``.tsv``/``.txt`` text in UTF-8 and
-    ``.zip`` bytes. Each file is written under a temporary name in its folder and renamed.
-    Hidden files are not listed.
+    ``.zip`` bytes. Bytes are written as they are under any name. Each file is written under a
+    temporary name in its folder and renamed. Hidden files are not listed.
     """
 
     def save(self, data: Any, identifier: str | Path, **options: Any) -> None:
@@ -37,7 +38,7 @@ class DiskStorageBackend(StorageBackend):
         Parameters
         ----------
         data : object
-            What the file's format holds.
+            What the file's format holds, or the file's content as bytes.
         identifier : str or Path
             The file; its folder is created where it is absent.
         **options
@@ -49,12 +50,31 @@ class DiskStorageBackend(StorageBackend):
             The ending is none this backend knows, or `data` is not what the format holds.
         """
         path = Path(identifier)
-        file_format = _format_of(path)
+        write = _writer(data, path, options)
         with replace_file(path) as stream:
-            file_format.write(stream, data, path, **options)
+            write(stream)
 
-    def load(self, file_path: str | Path, **options: Any) -> Any:
+    def save_batch(
+        self, data_list: Sequence[Any], identifiers: Sequence[str | Path], **options: Any
+    ) -> None:
+        """Write several files; when one cannot be written, all names are left as they were."""
+        paths = [Path(identifier) for identifier in identifiers]
+        replace_files(
+            (path, _writer(data, path, options))
+            for data, path in zip(data_list, paths, strict=True)
+        )
+
+    def load(self, file_path: str | Path, *, raw: bool = False, **options: Any) -> Any:
         """Read one file.
+
+        Parameters
+        ----------
+        file_path : str or Path
+            The file.
+        raw : bool
+            Return its content as bytes, whatever its ending.
+        **options
+            None are known.
 
         Returns
         -------
@@ -70,7 +90,8 @@ class DiskStorageBackend(StorageBackend):
             The ending is none this backend knows.
         """
         path = Path(file_path)
-        return _format_of(path).read(path, **options)
+        file_format = _RAW if raw else _format_of(path)
+        return file_format.read(path, **options)
 
     def list_files(
         self,
@@ -125,6 +146,12 @@ class DiskStorageBackend(StorageBackend):
             path.unlink()
         except OSError as error:
             raise unreadable(path, error) from error
+
+
+def _writer(data: Any, path: Path, options: Mapping[str, Any]) -> Callable[[BinaryIO], None]:
+    """Return what writes `data` as the ending wants it; bytes are content already."""
+    file_format = _RAW if isinstance(data, bytes) else _format_of(path)
+    return partial(file_format.write, data=data, path=path, **options)
 
 
 def _existing_folder(directory: str | Path) -> Path:
@@ -239,6 +266,7 @@ def _write_json(stream: BinaryIO, data: Any, path: Path) -> None:
     stream.write(f"{text}\n".encode())
 
 
+_RAW = _Format(_read_bytes, _write_bytes)
 _TIFF = _Format(read_tiff, _write_tiff)
 _TEXT = _Format(_read_text, _write_text)
 _FORMATS: Mapping[str, _Format] = MappingProxyType(
@@ -250,6 +278,6 @@ _FORMATS: Mapping[str, _Format] = MappingProxyType(
         ".csv": _TEXT,
         ".tsv": _TEXT,
         ".txt": _TEXT,
-        ".zip": _Format(_read_bytes, _write_bytes),
+        ".zip": _RAW,
     }
 )

@@ -32,6 +32,18 @@ class MemoryStorageBackend(StorageBackend):
         self.ensure_directory(key.parent)
         self._objects[key] = _protected(data)
 
+    def save_batch(
+        self, data_list: Sequence[Any], identifiers: Sequence[str | Path], **options: Any
+    ) -> None:
+        """Store several objects; when one cannot be stored, the others are as they were."""
+        keys = [_key(identifier) for identifier in identifiers]
+        before = {key: self._objects[key] for key in keys if key in self._objects}
+        try:
+            super().save_batch(data_list, identifiers, **options)
+        except BaseException:
+            self._objects.update(before)
+            raise
+
     def load(self, file_path: str | Path, **options: Any) -> Any:
         """Return what was stored; numpy arrays are read-only.
 

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from openhcs_core.config import ZarrConfig
 from openhcs_core.errors import InputDataError, StorageResolutionError
@@ -45,6 +45,8 @@ class ZarrStorageBackend(StorageBackend):
     ``save_batch(…, chunk_name=well)`` writes a whole well in one pass. Saving or deleting
     single planes works too and rewrites their well.
     """
+
+    holds_files: ClassVar[bool] = False
 
     def save(self, data: Any, identifier: str | Path, **options: Any) -> None:
         """Add or replace one plane; the rest of its well is rewritten with it."""

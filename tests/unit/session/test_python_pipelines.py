@@ -102,6 +102,22 @@ def test_a_script_for_openhcs_compiles(compile_with, capfd):
     assert (out, err) == ("", "prints do no harm\n")
 
 
+def test_a_materialization_config_of_openhcs_says_whether_and_where_images_are_kept(read):
+    head = OPENHCS + "from openhcs.core.config import LazyStepMaterializationConfig as Kept\n"
+    configs = ["Kept()", "Kept(sub_dir='x/y')", "Kept(sub_dir=None)", "None"]
+    configs += ["Kept(enabled=False, sub_dir='x')"]
+    steps = ", ".join(
+        f"FunctionStep(func=tophat, name='s{number}', step_materialization_config={config})"
+        for number, config in enumerate(configs)
+    )
+    pipeline = read(f"pipeline_steps = [{steps}]", head)
+    assert list(pipeline.problems) == []
+    config = validate(PipelineConfig, pipeline.document)
+    assert [step.keep for step in config.steps] == [True, True, True, False, False]
+    folders = [step.materialize and step.materialize.sub_dir for step in config.steps]
+    assert folders == [None, "x/y", None, None, None]
+
+
 def test_forms_of_func(funcs):
     forms = {
         "tophat": {"openhcs:tophat": {}},

@@ -179,6 +179,25 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(disk, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_a_batch_that_fails_leaves_every_file_as_it_was(disk, tmp_path):
+    disk.save("old", tmp_path / "a.txt")
+    names = [tmp_path / name for name in ("a.txt", "b.txt", "c.txt")]
+    with pytest.raises(StorageResolutionError, match=r"c\.txt: expected text"):
+        disk.save_batch(["new", "new", 1], names)
+    (tmp_path / "c.txt").mkdir()
+    with pytest.raises(StorageResolutionError, match=r"c\.txt: is a folder"):
+        disk.save_batch(["new", "new", "new"], names)
+    assert disk.load(tmp_path / "a.txt") == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "c.txt"]
+
+
+def test_bytes_are_content_under_any_name(disk, tmp_path):
+    for name in ("a.txt", "a.json", "a.tif", "a.svg", "a"):
+        disk.save(b"\xff\x00", tmp_path / name)
+        assert (tmp_path / name).read_bytes() == b"\xff\x00"
+        assert disk.load(tmp_path / name, raw=True) == b"\xff\x00"
+
+
 def test_unfinished_files_are_hidden_and_never_under_the_final_name(disk, tmp_path):
     with replace_file(tmp_path / "a.txt") as stream:
         stream.write(b"half")

@@ -1,0 +1,27 @@
+"""What plates, steps and folders may be called."""
+
+import re
+
+_NAME = re.compile(r"[\w+\-()][\w+\-.() ]*")
+_RESERVED = frozenset({"all"})
+_LONGEST_NAME_BYTES = 100
+
+
+def check_name(name: str) -> str:
+    """Return `name` if files and rules can be called so.
+
+    Raises
+    ------
+    ValueError
+        They cannot; the message says what they can be called.
+    """
+    if _NAME.fullmatch(name) is None or name != name.strip():
+        raise ValueError(
+            f"{name!r} cannot be a file and rule name; use letters, digits, space and _.+-() "
+            "and begin with none of space and dot"
+        )
+    if name.lower() in _RESERVED or name.lower().endswith((".json", ".zarr")):
+        raise ValueError(f"{name!r} is a name of ours; choose another, without .json or .zarr")
+    if len(name.encode()) > _LONGEST_NAME_BYTES:
+        raise ValueError(f"a name of {len(name.encode())} bytes; use {_LONGEST_NAME_BYTES} at most")
+    return name
