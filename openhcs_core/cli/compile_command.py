@@ -5,31 +5,86 @@ import sys
 
 import click
 
-from openhcs_core.constants import Backend
+from openhcs_core.cli.explanation import FORMATS, render_explanation
+from openhcs_core.compiler import ExplainedPlate, explain_plate
 from openhcs_core.plan import CompiledPipeline, JobResources, PlatePlan, StepPlan
-from openhcs_core.session import DEFAULT_CONFIG, RunSession
-
-_FORMATS = {Backend.ZARR: "OME-Zarr", Backend.DISK: "TIFF"}
+from openhcs_core.session import DEFAULT_CONFIG, Compilation, RunSession, compile_workflow
 
 
 @click.command()
 @click.option("--config", default=DEFAULT_CONFIG, show_default=True, help="The config file.")
+@click.option("--explain", is_flag=True, help="Say of every value where it comes from.")
+@click.option("--plate", help="With --explain: only this plate.")
+@click.option("--step", help="With --explain: only this step.")
+@click.option("--well", help="With --explain: what this well has.")
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
-def compile_command(config: str, *, as_json: bool) -> None:
+def compile_command(
+    *,
+    config: str,
+    explain: bool,
+    plate: str | None,
+    step: str | None,
+    well: str | None,
+    as_json: bool,
+) -> None:
     """Check config, pipeline and plates; write plans and rules; print what would run.
 
+    With --explain nothing is written, and every setting and parameter is printed with the
+    place it comes from.
+
     \b
-    Example:
+    Examples:
       openhcs-core compile --config config/config.yaml
+      openhcs-core compile --explain --step count --well B02
     """
-    compilation = RunSession(config).compile()
+    if explain:
+        compilation = compile_workflow(config)
+    elif plate or step or well:
+        raise click.UsageError("--plate, --step and --well are for --explain; add it")
+    else:
+        compilation = RunSession(config).compile()
     for warning in compilation.warnings:
         print(f"warning: {warning}", file=sys.stderr)
+    if explain:
+        _print_explanations(_explain(compilation, plate, step, well), as_json=as_json)
+        return
     if as_json:
         print(json.dumps(summarise(compilation.compiled), indent=1))
         return
-    for plate in compilation.compiled.plates:
-        print(describe(plate))
+    for plan in compilation.compiled.plates:
+        print(describe(plan))
+
+
+def _explain(
+    compilation: Compilation, plate: str | None, step: str | None, well: str | None
+) -> list[ExplainedPlate]:
+    plates = compilation.compiled.plates
+    _check_choice("plate", plate, [one.name for one in plates])
+    pairs = [
+        (plan, request)
+        for plan, request in zip(plates, compilation.requests, strict=True)
+        if plate in (None, plan.name)
+    ]
+    _check_choice("step", step, [one.step_name for plan, _ in pairs for one in plan.steps])
+    _check_choice("well", well, [one for plan, _ in pairs for one in plan.wells])
+    return [
+        explain_plate(plan, request, step=step, well=well)
+        for plan, request in pairs
+        if well is None or well in plan.wells
+    ]
+
+
+def _check_choice(kind: str, chosen: str | None, known: list[str]) -> None:
+    if chosen is not None and chosen not in known:
+        names = ", ".join(dict.fromkeys(known))
+        raise click.UsageError(f"no {kind} {chosen!r}; there is {names}")
+
+
+def _print_explanations(plates: list[ExplainedPlate], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([plate.model_dump(mode="json") for plate in plates], indent=1))
+        return
+    print("\n\n".join(map(render_explanation, plates)))
 
 
 def summarise(compiled: CompiledPipeline) -> list[dict[str, object]]:
@@ -69,7 +124,7 @@ def describe(plate: PlatePlan) -> str:
             f"{' → '.join(f.ref for f in group.functions) or 'passed through'}"
             for group in plan.groups
         )
-        kept = f", kept as {_FORMATS[plan.store.backend]}" if plan.store is not None else ""
+        kept = f", kept as {FORMATS[plan.store.backend]}" if plan.store is not None else ""
         needs = _describe_resources(plate.resources[plan.step_name])
         lines.append(
             f"  {plan.step_name} (reads {plan.source or 'the plate'}{kept}; {needs} a job): "

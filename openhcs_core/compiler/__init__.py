@@ -2,6 +2,13 @@
 
 from openhcs_core.compiler.compiler import compile_plate
 from openhcs_core.compiler.conversions import plan_inter_step_conversions
+from openhcs_core.compiler.explain import (
+    ExplainedGroup,
+    ExplainedPlate,
+    ExplainedStep,
+    ExplainedValue,
+    explain_plate,
+)
 from openhcs_core.compiler.gpu_resources import assign_gpu_resources
 from openhcs_core.compiler.materialization_flags import plan_materialization_flags
 from openhcs_core.compiler.memory_contracts import validate_memory_contracts
@@ -24,6 +31,10 @@ from openhcs_core.compiler.zarr_stores import declare_zarr_stores
 
 __all__ = [
     "CompileRequest",
+    "ExplainedGroup",
+    "ExplainedPlate",
+    "ExplainedStep",
+    "ExplainedValue",
     "FuncStepContractValidator",
     "GPUMemoryTypeValidator",
     "MaterializationFlagPlanner",
@@ -36,6 +47,7 @@ __all__ = [
     "check_document",
     "compile_plate",
     "declare_zarr_stores",
+    "explain_plate",
     "find_mistakes",
     "find_warnings",
     "initialize_step_plans",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from enum import StrEnum
 from typing import Any
 
 from openhcs_core.compiler.request import CompileRequest, ErrorList, FunctionCatalogue
@@ -14,6 +15,15 @@ from openhcs_core.plan import FunctionPlan, SpecialInputPlan
 from openhcs_core.registry import FunctionMetadata
 
 
+class ParameterSource(StrEnum):
+    """Who gives a parameter, the weakest first."""
+
+    FUNCTION = "default of the function"
+    PLATE = "plate metadata"
+    PIPELINE = "pipeline"
+    FIXED = "fixed for this function"
+
+
 def plan_function(
     call: FunctionCall, step: StepConfig, request: CompileRequest, errors: ErrorList
 ) -> FunctionPlan | None:
@@ -21,10 +31,10 @@ def plan_function(
     metadata = find_function(call, step, request.functions, errors)
     if metadata is None:
         return None
-    given = {**_plate_parameters(metadata, request.index), **call.parameters}
+    layers = parameter_layers(call, metadata, request.index)
     return FunctionPlan(
         ref=call.ref,
-        parameters={**metadata.defaults, **given, **metadata.fixed},
+        parameters={name: value for layer in layers.values() for name, value in layer.items()},
         versions=metadata.versions,
         input_memory_type=metadata.input_memory_type or MemoryType.UNKNOWN,
         output_memory_type=metadata.output_memory_type or MemoryType.UNKNOWN,
@@ -35,6 +45,18 @@ def plan_function(
         special_inputs=tuple(SpecialInputPlan(name=name) for name in metadata.special_inputs),
         chain_breaker=metadata.chain_breaker,
     )
+
+
+def parameter_layers(
+    call: FunctionCall, metadata: FunctionMetadata, index: PlateIndex
+) -> dict[ParameterSource, Mapping[str, Any]]:
+    """Return what each source gives of a function's parameters; the later wins."""
+    return {
+        ParameterSource.FUNCTION: metadata.defaults,
+        ParameterSource.PLATE: _plate_parameters(metadata, index),
+        ParameterSource.PIPELINE: call.parameters,
+        ParameterSource.FIXED: metadata.fixed,
+    }
 
 
 def find_function(
@@ -88,7 +110,7 @@ def _check_parameters(
             if close
             else f"it takes {', '.join(sorted(properties)) or 'none'}"
         )
-        errors.add(f"{prefix}unknown parameter {name!r}; {remedy}", (*call.at, name))
+        errors.add(f"{prefix}unknown parameter {name!r}; {remedy}", call.place(name))
     known = {name: value for name, value in given.items() if name in properties}
     for problem in Draft202012Validator(schema).iter_errors(known):
         path = tuple(problem.absolute_path)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from openhcs_core.compiler.places import placed_groups, step_number
 from openhcs_core.compiler.request import CompileRequest, ErrorList
-from openhcs_core.config import KeyPath, ResourcesConfig
+from openhcs_core.config import KeyPath, Level, ResourcesConfig
 from openhcs_core.constants import GPU_MEMORY_TYPES, GPU_ONLY_MEMORY_TYPES, Component, MemoryType
 from openhcs_core.errors import CompileError, located, raise_all
 from openhcs_core.plan import FunctionPlan, JobResources, StepPlan
@@ -42,7 +42,7 @@ def assign_gpu_resources(
 def _assign(plan: StepPlan, request: CompileRequest, errors: ErrorList) -> JobResources:
     number = step_number(plan.step_name, request)
     settings = request.pipeline.steps[number].resources
-    gpu = _check_gpu(plan, settings, ("steps", number, "resources"), request, errors)
+    gpu = _check_gpu(plan, settings, number, request, errors)
     return JobResources(
         mem_mb=settings.mem_mb or _predict_mb(plan, request),
         runtime_min=settings.runtime or _RUNTIME_MIN,
@@ -54,15 +54,17 @@ def _assign(plan: StepPlan, request: CompileRequest, errors: ErrorList) -> JobRe
 def _check_gpu(
     plan: StepPlan,
     settings: ResourcesConfig,
-    at: KeyPath,
+    number: int,
     request: CompileRequest,
     errors: ErrorList,
 ) -> int:
     """Return how many GPUs a job asks for; note settings that say what cannot be."""
+    at: KeyPath = ("steps", number, "resources")
     prefix = f"step {plan.step_name!r}: "
     if not any(_uses(function, GPU_MEMORY_TYPES) for function in plan.functions):
         for key in ("gpu", "gpu_model"):
-            if getattr(settings, key) is not None:
+            is_own = request.origin(number, "resources", key).level is Level.STEP
+            if is_own and getattr(settings, key) is not None:
                 errors.add(
                     f"{prefix}resources.{key} is for functions that use a GPU; "
                     "none of this step's does: leave it out",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from openhcs_core.config import OverrideConfig, VFSConfig
+from openhcs_core.config import ImageStorageConfig, OverrideConfig, StepSettings
 from openhcs_core.microscopes import PlateIndex
 from openhcs_core.registry import RegistryService
 
@@ -22,8 +22,10 @@ class PipelineOrchestrator:
         The wells to work on, in plate order.
     functions : RegistryService
         The functions there are.
-    storage : VFSConfig
-        How kept images are stored.
+    storage : ImageStorageConfig
+        How its kept images are stored.
+    defaults : StepSettings
+        Settings of every step that has none of its own.
     overrides : tuple of OverrideConfig
         Other parameters for some wells, as in a pipeline file.
     gpu : str
@@ -34,6 +36,7 @@ class PipelineOrchestrator:
     index: PlateIndex
     wells: tuple[str, ...]
     functions: RegistryService
-    storage: VFSConfig = field(default_factory=VFSConfig)
+    storage: ImageStorageConfig = field(default_factory=ImageStorageConfig)
+    defaults: StepSettings = field(default_factory=StepSettings)
     overrides: tuple[OverrideConfig, ...] = ()
     gpu: Literal["auto", "none"] = "auto"

@@ -159,4 +159,5 @@ def _merge_entry(
 
 
 def _merge_call(call: FunctionCall, parameters: Mapping[str, Any], at: KeyPath) -> FunctionCall:
-    return FunctionCall(call.ref, {**call.parameters, **parameters}, at)
+    before = {name: call.place(name) for name in call.parameters if name not in parameters}
+    return FunctionCall(call.ref, {**call.parameters, **parameters}, at, before)

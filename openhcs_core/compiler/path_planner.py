@@ -15,7 +15,7 @@ from openhcs_core.compiler.outputs import check_outputs
 from openhcs_core.compiler.overrides import PatternOverride, apply_overrides
 from openhcs_core.compiler.request import CompileRequest, ErrorList, FunctionCatalogue
 from openhcs_core.compiler.special_links import link_special_inputs
-from openhcs_core.config import KeyPath, LocatedDocument, PipelineConfig, StepConfig
+from openhcs_core.config import KeyPath, Level, LocatedDocument, PipelineConfig, StepConfig
 from openhcs_core.errors import OpenHCSError, raise_all
 from openhcs_core.pipeline import Pattern, PatternError, parse_pattern
 from openhcs_core.plan import OWN_FOLDERS, FunctionPlan, GroupPlan, StepPlan
@@ -83,12 +83,24 @@ def _breaks_chain(plan: StepPlan, number: int, errors: ErrorList) -> bool:
 
 
 def find_mistakes(
-    pipeline: PipelineConfig, document: LocatedDocument, functions: FunctionCatalogue
+    pipeline: PipelineConfig,
+    document: LocatedDocument,
+    functions: FunctionCatalogue,
+    *,
+    are_settled: bool = True,
 ) -> list[OpenHCSError]:
-    """Return every mistake of a pipeline that can be known without its plate."""
+    """Return every mistake of a pipeline that can be known without its plate.
+
+    Parameters
+    ----------
+    pipeline, document : PipelineConfig, LocatedDocument
+        With settings resolved, see :func:`~openhcs_core.config.resolve_pipeline`.
+    are_settled : bool
+        Settings of all levels are known; else those that contradict each other are left alone.
+    """
     errors = ErrorList(document)
     for number, step in enumerate(pipeline.steps):
-        _check_step(step, number, pipeline, functions, errors)
+        _check_step(step, number, pipeline, functions, errors, are_settled=are_settled)
     return errors.errors
 
 
@@ -98,8 +110,12 @@ def _check_step(
     pipeline: PipelineConfig,
     functions: FunctionCatalogue,
     errors: ErrorList,
+    *,
+    are_settled: bool = True,
 ) -> None:
     pattern = _parse_step(step, number, pipeline, errors)
+    if pattern is not None and are_settled:
+        _check_settings(step, number, pattern, errors)
     for entry in pattern.entries if pattern is not None else ():
         for call in entry.calls:
             find_function(call, step, functions, errors)
@@ -113,12 +129,10 @@ def _parse_step(
     if [other.name for other in pipeline.steps].index(step.name) != number:
         errors.add(f"two steps are named {step.name!r}; names must differ", ("steps", number))
     try:
-        pattern = parse_pattern(step.func, at)
+        return parse_pattern(step.func, at)
     except PatternError as error:
         errors.add(f"step {step.name!r}: {error}", error.at)
         return None
-    _check_settings(step, number, pattern, errors)
-    return pattern
 
 
 def _plan_step(
@@ -129,16 +143,12 @@ def _plan_step(
     overrides: Sequence[PatternOverride],
     errors: ErrorList,
 ) -> StepPlan | None:
-    at: KeyPath = ("steps", number, "func")
-    pattern = _parse_step(step, number, request.pipeline, errors)
+    pattern = read_pattern(step, number, source.values, request, overrides, errors)
     if pattern is None:
         return None
-    names = {channel.id: channel.name for channel in request.index.channels}
-    pattern = resolve_keys(pattern, step, source.values, names, errors, at)
-    pattern = apply_overrides(pattern, step.name, names, overrides, errors)
     groups = _plan_groups(pattern, step, number, request, errors)
     if pattern.is_component_dict:
-        passed = passthrough_values(step, source.values, names)
+        passed = passthrough_values(step, source.values, _channel_names(request))
         groups += tuple(GroupPlan(value=value) for value in passed)
     plan = StepPlan(
         step_name=step.name,
@@ -149,17 +159,41 @@ def _plan_step(
         projected_to={part: source.values[part][0] for part in step.variable_components},
         output_dtype=step.output_dtype,
     )
-    check_outputs(plan, at, errors)
+    check_outputs(plan, ("steps", number, "func"), errors)
     return plan
+
+
+def read_pattern(
+    step: StepConfig,
+    number: int,
+    values: ComponentValues,
+    request: CompileRequest,
+    overrides: Sequence[PatternOverride],
+    errors: ErrorList,
+) -> Pattern | None:
+    """Return a step's functions by component id, with overrides; None after noting a mistake."""
+    pattern = _parse_step(step, number, request.pipeline, errors)
+    if pattern is None:
+        return None
+    _check_settings(step, number, pattern, errors)
+    names = _channel_names(request)
+    pattern = resolve_keys(pattern, step, values, names, errors, ("steps", number, "func"))
+    return apply_overrides(pattern, step.name, names, overrides, errors)
+
+
+def _channel_names(request: CompileRequest) -> dict[str, str]:
+    return {channel.id: channel.name for channel in request.index.channels}
 
 
 def _check_settings(step: StepConfig, number: int, pattern: Pattern, errors: ErrorList) -> None:
     """Note settings that contradict each other or would do nothing."""
     if pattern.is_component_dict and step.group_by in step.variable_components:
+        stacked: KeyPath = ("steps", number, "variable_components")
+        given = [at for at in (stacked, ("steps", number, "group_by")) if errors.document.has(at)]
         errors.add(
             f"step {step.name!r}: {step.group_by} cannot be both group_by and one of the "
             "variable_components; a call has one value of the first and all of the second",
-            ("steps", number, "variable_components"),
+            *(given or [stacked]),
         )
     if step.passthrough and not pattern.is_component_dict:
         errors.add(
@@ -189,7 +223,9 @@ def _plan_groups(
                 functions.append(function)
                 can_do_both |= is_flexible(call, request)
         groups.append(GroupPlan(value=entry.value, functions=tuple(functions)))
-    if step.slice_by_slice is not None and not can_do_both and not errors.errors:
+    is_own = request.origin(number, "slice_by_slice").level is Level.STEP
+    has_own = step.slice_by_slice is not None and is_own
+    if has_own and not can_do_both and not errors.errors:
         errors.add(
             f"step {step.name!r}: slice_by_slice is for functions that take both slices and "
             "volumes; none of this step's does: leave it out",

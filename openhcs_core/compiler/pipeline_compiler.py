@@ -20,7 +20,13 @@ from openhcs_core.compiler.python_steps import resolve_steps
 from openhcs_core.compiler.request import CompileRequest
 from openhcs_core.compiler.system_integration import validate_system_integration
 from openhcs_core.compiler.zarr_stores import declare_zarr_stores
-from openhcs_core.config import StepConfig
+from openhcs_core.config import (
+    Level,
+    SettingsLevel,
+    StepConfig,
+    plate_settings,
+    resolve_pipeline,
+)
 from openhcs_core.errors import CompileError
 from openhcs_core.pipeline import FunctionStep, ProcessingContext
 from openhcs_core.plan import JobResources, StepPlan
@@ -284,7 +290,8 @@ def _begin(
             f"Context step_plans must {missing}; call PipelineCompiler.{method} first"
         )
     request = _make_request(steps, orchestrator)
-    if replace(request, document=planned.request.document) != planned.request:
+    before = planned.request
+    if replace(request, document=before.document, origins=before.origins) != before:
         raise CompileError(
             "these steps, or this orchestrator, are not those that the context's step_plans were "
             f"initialized with; begin again with PipelineCompiler.{_FIRST}"
@@ -298,14 +305,19 @@ def _make_request(
     pipeline, document, warnings = resolve_steps(steps, orchestrator.functions)
     for text in warnings if warn else ():
         _logger.warning("%s", text)
+    plate = SettingsLevel(Level.PLATE, document, (), orchestrator.defaults, orchestrator.storage)
+    resolved = resolve_pipeline(
+        pipeline.model_copy(update={"overrides": orchestrator.overrides}), document, [plate]
+    )
     return CompileRequest(
         plate=orchestrator.plate,
         index=orchestrator.index,
         wells=orchestrator.wells,
-        pipeline=pipeline.model_copy(update={"overrides": orchestrator.overrides}),
-        document=document,
-        storage=orchestrator.storage,
+        pipeline=resolved.pipeline,
+        document=resolved.document,
+        storage=resolved.storage,
         functions=orchestrator.functions,
+        origins=resolved.origins,
         gpu=orchestrator.gpu,
     )
 
@@ -318,9 +330,11 @@ def _check_context(context: ProcessingContext, orchestrator: PipelineOrchestrato
             f"{orchestrator.wells[0]} to {orchestrator.wells[-1]}"
         )
     config = context.global_config
-    if config is not None and config.storage != orchestrator.storage:
+    if config is None or orchestrator.plate not in config.plates:
+        return
+    if plate_settings(config, orchestrator.plate) != (orchestrator.defaults, orchestrator.storage):
         raise CompileError(
-            "storage of the context's global_config is not that of the orchestrator; "
+            "defaults or storage of the context's global_config are not those of the orchestrator; "
             "make both from one config"
         )
 

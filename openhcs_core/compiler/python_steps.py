@@ -13,6 +13,7 @@ from openhcs_core.config import (
     PipelineConfig,
     StepConfig,
     render_key_path,
+    resolve_pipeline,
     validate,
 )
 from openhcs_core.errors import (
@@ -87,8 +88,15 @@ def read_steps(steps: Sequence[FunctionStep], functions: RegistryService) -> Pyt
     return build_document(path, functions, script)
 
 
-def check_document(script: PythonPipeline, functions: RegistryService) -> PipelineConfig:
+def check_document(
+    script: PythonPipeline, functions: RegistryService, *, are_settled: bool = True
+) -> PipelineConfig:
     """Return the pipeline of a document.
+
+    Parameters
+    ----------
+    are_settled : bool
+        No level before the pipeline's changes settings of its steps.
 
     Raises
     ------
@@ -100,7 +108,10 @@ def check_document(script: PythonPipeline, functions: RegistryService) -> Pipeli
         config = validate(PipelineConfig, script.document)
         if not problems:
             return config
-        problems += find_mistakes(config, script.document, functions)
+        resolved = resolve_pipeline(config, script.document)
+        problems += find_mistakes(
+            resolved.pipeline, resolved.document, functions, are_settled=are_settled
+        )
     raise group_errors(script.document.path, problems)
 
 

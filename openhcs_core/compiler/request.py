@@ -1,9 +1,17 @@
 """What the compiler is given for one plate, and how it collects errors."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from openhcs_core.config import KeyPath, LocatedDocument, PipelineConfig, VFSConfig
+from openhcs_core.config import (
+    ImageStorageConfig,
+    KeyPath,
+    Level,
+    LocatedDocument,
+    Origin,
+    PipelineConfig,
+)
 from openhcs_core.constants import MemoryType
 from openhcs_core.errors import CompileError, OpenHCSError, located
 from openhcs_core.memory import FRAMEWORKS
@@ -31,15 +39,22 @@ class CompileRequest:
     wells : tuple of str
         The wells to work on.
     pipeline, document : PipelineConfig, LocatedDocument
-        The pipeline, and its file for line numbers.
-    storage : VFSConfig
-        How kept images are stored.
+        The pipeline, all levels of settings resolved, and its file for line numbers.
+    storage : ImageStorageConfig
+        How kept images are stored, resolved as well.
     functions : FunctionCatalogue
         Function metadata by reference.
     memory_types : tuple of MemoryType
         The memory types a job can hold.
     gpu : str
         ``auto``: jobs that can use a GPU ask for it; ``none``: there is no GPU.
+    origins : mapping of key path to Origin
+        Where settings come from; those that are not in it are the step's own.
+
+    Raises
+    ------
+    ValueError
+        The pipeline's ``defaults`` or ``storage`` are not resolved: they would be ignored.
     """
 
     plate: str
@@ -47,12 +62,24 @@ class CompileRequest:
     wells: tuple[str, ...]
     pipeline: PipelineConfig
     document: LocatedDocument
-    storage: VFSConfig
+    storage: ImageStorageConfig
     functions: FunctionCatalogue
     memory_types: tuple[MemoryType, ...] = field(
         default_factory=lambda: tuple(MemoryType(name) for name in FRAMEWORKS)
     )
     gpu: Literal["auto", "none"] = "auto"
+    origins: Mapping[KeyPath, Origin] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.pipeline.defaults.model_fields_set or self.pipeline.storage.model_fields_set:
+            raise ValueError(
+                "the pipeline has defaults or storage of its own; give what resolve_pipeline "
+                "makes of it"
+            )
+
+    def origin(self, step: int, *setting: str) -> Origin:
+        """Return where a setting of a step comes from, by the step's number."""
+        return self.origins.get(("steps", step, *setting), Origin(Level.STEP))
 
 
 @dataclass
@@ -62,8 +89,9 @@ class ErrorList:
     document: LocatedDocument
     errors: list[OpenHCSError] = field(default_factory=list)
 
-    def add(self, message: str, at: KeyPath) -> None:
-        """Note one error."""
+    def add(self, message: str, *at: KeyPath) -> None:
+        """Note one error, with the place or places it comes from."""
         error = CompileError(message)
-        located(error, self.document.where(at))
+        for place in at:
+            located(error, self.document.where(place))
         self.errors.append(error)

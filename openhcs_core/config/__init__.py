@@ -1,8 +1,18 @@
 """Settings: frozen models of config and pipeline files, read with line numbers."""
 
 from openhcs_core.config.base import FrozenModel
+from openhcs_core.config.resolve import (
+    Level,
+    Origin,
+    ResolvedPipeline,
+    SettingsLevel,
+    config_levels,
+    plate_settings,
+    resolve_pipeline,
+)
 from openhcs_core.config.storage import (
     ImageBackend,
+    ImageStorageConfig,
     MaterializeConfig,
     VFSConfig,
     ZarrChunkStrategy,
@@ -15,6 +25,7 @@ from openhcs_core.config.workflow import (
     PlateConfig,
     ResourcesConfig,
     StepConfig,
+    StepSettings,
     WorkflowConfig,
 )
 from openhcs_core.config.yaml_ import KeyPath, LocatedDocument, load_yaml, render_key_path, validate
@@ -22,20 +33,29 @@ from openhcs_core.config.yaml_ import KeyPath, LocatedDocument, load_yaml, rende
 __all__ = [
     "FrozenModel",
     "ImageBackend",
+    "ImageStorageConfig",
     "KeyPath",
+    "Level",
     "LocatedDocument",
     "MaterializeConfig",
+    "Origin",
     "OverrideConfig",
     "PipelineConfig",
     "PlateConfig",
+    "ResolvedPipeline",
     "ResourcesConfig",
+    "SettingsLevel",
     "StepConfig",
+    "StepSettings",
     "VFSConfig",
     "WorkflowConfig",
     "ZarrChunkStrategy",
     "ZarrCompressor",
     "ZarrConfig",
+    "config_levels",
     "load_yaml",
+    "plate_settings",
     "render_key_path",
+    "resolve_pipeline",
     "validate",
 ]

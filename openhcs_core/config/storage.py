@@ -65,15 +65,20 @@ class MaterializeConfig(FrozenModel):
     ] = None
 
 
-class VFSConfig(FrozenModel):
-    """The ``storage:`` section: the backend of kept images, and the cache of all others."""
+class ImageStorageConfig(FrozenModel):
+    """How kept images are stored: in the config for all, for a plate, or for a pipeline."""
 
     materialization: Annotated[
         ImageBackend,
         Field(description="Kept images: OME-Zarr plates, or a TIFF a plane"),
     ] = "zarr"
+    zarr: ZarrConfig = ZarrConfig()
+
+
+class VFSConfig(ImageStorageConfig):
+    """The config's ``storage:`` section: kept images, and the cache of all others."""
+
     cache_dir: Annotated[
         str | None, Field(description="Folder of computed images; null means <results>/.cache")
     ] = None
     cache_gb: Annotated[float, Field(gt=0)] = 50.0
-    zarr: ZarrConfig = ZarrConfig()

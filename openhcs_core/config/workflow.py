@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from openhcs_core.config.base import FrozenModel
 from openhcs_core.config.names import check_name
-from openhcs_core.config.storage import MaterializeConfig, VFSConfig
+from openhcs_core.config.storage import ImageStorageConfig, MaterializeConfig, VFSConfig
 from openhcs_core.constants import Component
 from openhcs_core.planes import WELL_REGEX
 
@@ -47,6 +47,48 @@ def _check_results(folder: str) -> str:
 WellSelection = Annotated[str | tuple[str, ...], AfterValidator(_check_selection)]
 
 
+class ResourcesConfig(FrozenModel):
+    """What a job of a step asks its scheduler for."""
+
+    mem_mb: Annotated[int, Field(ge=1)] | None = None
+    runtime: Annotated[int, Field(ge=1, description="Minutes")] | None = None
+    gpu: (
+        Annotated[int, Field(ge=0, description="GPUs, for functions that use one; 0: on the CPU")]
+        | None
+    ) = None
+    gpu_model: (
+        Annotated[
+            str, Field(pattern="^[A-Za-z0-9_.]+$", description="The scheduler's name, e.g. a100")
+        ]
+        | None
+    ) = None
+
+
+class StepSettings(FrozenModel):
+    """Settings that steps may share: what ``defaults:`` may hold, and the base of every step."""
+
+    variable_components: Annotated[
+        tuple[Component, ...],
+        AfterValidator(_check_stacked),
+        Field(min_length=1, description="Stacked along axis 0 of the [Z, Y, X] array"),
+    ] = (Component.SITE,)
+    group_by: Annotated[
+        Component, Field(description="The component whose value picks a component dict's entry")
+    ] = Component.CHANNEL
+    slice_by_slice: Annotated[
+        bool | None, Field(description="null: along anything but z, for functions that can do both")
+    ] = None
+    keep: Annotated[bool, Field(description="Keep the images")] = False
+    output_dtype: (
+        Annotated[
+            Literal["uint8", "uint16", "int32", "float32", "float64"],
+            Field(description="Cast the result; values that do not fit are an error"),
+        ]
+        | None
+    ) = None
+    resources: ResourcesConfig = ResourcesConfig()
+
+
 class PlateConfig(FrozenModel):
     """One plate: where its images are and which of its wells to work on."""
 
@@ -70,6 +112,12 @@ class PlateConfig(FrozenModel):
     plate_map: Annotated[
         str | None, Field(description="CSV with a column 'well'; joined into every plate table")
     ] = None
+    defaults: Annotated[
+        StepSettings, Field(description="Settings of every step, for this plate")
+    ] = StepSettings()
+    storage: Annotated[ImageStorageConfig, Field(description="Kept images of this plate")] = (
+        ImageStorageConfig()
+    )
 
 
 class ExecutionConfig(FrozenModel):
@@ -100,26 +148,12 @@ class WorkflowConfig(FrozenModel):
     ] = ()
     execution: ExecutionConfig = ExecutionConfig()
     storage: VFSConfig = VFSConfig()
+    defaults: Annotated[
+        StepSettings, Field(description="Settings of every step that has none of its own")
+    ] = StepSettings()
 
 
-class ResourcesConfig(FrozenModel):
-    """What a job of a step asks its scheduler for."""
-
-    mem_mb: Annotated[int, Field(ge=1)] | None = None
-    runtime: Annotated[int, Field(ge=1, description="Minutes")] | None = None
-    gpu: (
-        Annotated[int, Field(ge=0, description="GPUs, for functions that use one; 0: on the CPU")]
-        | None
-    ) = None
-    gpu_model: (
-        Annotated[
-            str, Field(pattern="^[A-Za-z0-9_.]+$", description="The scheduler's name, e.g. a100")
-        ]
-        | None
-    ) = None
-
-
-class StepConfig(FrozenModel):
+class StepConfig(StepSettings):
     """One step of a pipeline.
 
     ``func`` takes four forms: a reference ``library:name``; a mapping from one
@@ -134,34 +168,14 @@ class StepConfig(FrozenModel):
             description="library:name, {library:name: {parameters}}, a list, or a component dict"
         ),
     ]
-    variable_components: Annotated[
-        tuple[Component, ...],
-        AfterValidator(_check_stacked),
-        Field(min_length=1, description="Stacked along axis 0 of the [Z, Y, X] array"),
-    ] = (Component.SITE,)
-    group_by: Annotated[
-        Component, Field(description="The component whose value picks a component dict's entry")
-    ] = Component.CHANNEL
     input_source: Literal["previous", "pipeline_start"] = "previous"
     passthrough: Annotated[
         tuple[str, ...], Field(description="Component values left as they are")
     ] = ()
-    slice_by_slice: Annotated[
-        bool | None, Field(description="null: along anything but z, for functions that can do both")
-    ] = None
-    keep: Annotated[bool, Field(description="Keep this step's images")] = False
     materialize: Annotated[
         MaterializeConfig | None,
         Field(description="Keep this step's images: by which backend, and where"),
     ] = None
-    output_dtype: (
-        Annotated[
-            Literal["uint8", "uint16", "int32", "float32", "float64"],
-            Field(description="Cast the result; values that do not fit are an error"),
-        ]
-        | None
-    ) = None
-    resources: ResourcesConfig = ResourcesConfig()
 
 
 class OverrideConfig(FrozenModel):
@@ -177,4 +191,10 @@ class PipelineConfig(FrozenModel):
 
     name: Name = "pipeline"
     steps: Annotated[tuple[StepConfig, ...], Field(min_length=1)]
+    defaults: Annotated[
+        StepSettings, Field(description="Settings of every step that has none of its own")
+    ] = StepSettings()
+    storage: Annotated[ImageStorageConfig, Field(description="Kept images of this pipeline")] = (
+        ImageStorageConfig()
+    )
     overrides: tuple[OverrideConfig, ...] = ()

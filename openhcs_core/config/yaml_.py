@@ -5,7 +5,7 @@ PyYAML, which Snakemake's ``configfile:`` uses, reads 1.1 and gets both wrong.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -34,18 +34,28 @@ class LocatedDocument:
         Line numbers from 1.
     problems : tuple of ConfigError
         Keys that stand twice; :func:`validate` reports them with all else.
+    elsewhere : mapping of key path to str
+        Places of values that stand somewhere else and hold here too (see ``resolve_pipeline``).
     """
 
     path: str
     data: Any
     lines: Mapping[KeyPath, int]
     problems: tuple[ConfigError, ...] = ()
+    elsewhere: Mapping[KeyPath, str] = field(default_factory=dict)
+
+    def has(self, key_path: KeyPath) -> bool:
+        """Return whether a value is given: in this file, or elsewhere for it."""
+        return key_path in self.lines or key_path in self.elsewhere
 
     def where(self, key_path: KeyPath) -> str:
         """Return e.g. ``config/pipeline.yaml:12 steps[2].func`` for a key path.
 
         A path that goes deeper than the file does gets the line of its deepest known part.
         """
+        for end in range(len(key_path), 0, -1):
+            if key_path[:end] in self.elsewhere:
+                return self.elsewhere[key_path[:end]]
         known = key_path
         while known and known not in self.lines:
             known = known[:-1]

@@ -1,7 +1,7 @@
 """The four function patterns: one function, a chain, a component dict, a bare reference."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from openhcs_core.config import KeyPath
@@ -19,11 +19,18 @@ class FunctionCall:
         As written; defaults are filled in by the compiler.
     at : key path
         Where in the pipeline file it stands.
+    places : mapping
+        Where parameters stand that are not under `at`.
     """
 
     ref: str
     parameters: Mapping[str, Any]
     at: KeyPath
+    places: Mapping[str, KeyPath] = field(default_factory=dict)
+
+    def place(self, parameter: str) -> KeyPath:
+        """Return where a parameter stands."""
+        return self.places.get(parameter, (*self.at, parameter))
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,13 @@ from openhcs_core.pipeline.script_values import SCRIPT_MODULE, RefusedError, des
 from openhcs_core.pipeline.stand_ins import Call, openhcs_stand_ins
 
 _EXPECTED = "pipeline_steps = [FunctionStep(...), ...]"
+_SETTINGS = {
+    "pipeline_name": "name",
+    "pipeline_defaults": "defaults",
+    "pipeline_storage": "storage",
+    "overrides": "overrides",
+}
+"""Names in the file beside the steps, and the keys of a pipeline file that they stand for."""
 
 
 def read_script(path: str) -> ScriptData:
@@ -74,7 +81,7 @@ def _read_namespace(path: str, tree: ast.Module, names: Mapping[str, Any]) -> Sc
     defaults: dict[str, Any] = {}
     if (found := _find_steps(names)) is None:
         return _failed(f"{path}: pipeline_steps is not defined; {_remedy(names)}")
-    for name, key in (("pipeline_name", "name"), ("overrides", "overrides")):
+    for name, key in _SETTINGS.items():
         try:
             if name in names:
                 settings[key] = plain(names[name])
@@ -88,7 +95,7 @@ def _read_namespace(path: str, tree: ast.Module, names: Mapping[str, Any]) -> Sc
             warnings.append(f"{where}: {', '.join(unused)}: {remedy}")
     except RefusedError as error:
         problems.append(_problem(f"pipeline_config: {error}", "pipeline_config", lines))
-    reader = StepReader(path, tree, defaults)
+    reader = StepReader(path, tree, defaults, lines.get("pipeline_config", 1))
     steps = []
     for number, step in enumerate(found):
         if isinstance(step, FunctionStep):
@@ -96,7 +103,7 @@ def _read_namespace(path: str, tree: ast.Module, names: Mapping[str, Any]) -> Sc
         else:
             message = f"expected a FunctionStep; found {describe(step)}"
             problems.append(_problem(message, "pipeline_steps", lines, "steps", number))
-    key_lines = {"pipeline_steps": "steps", "pipeline_name": "name", "overrides": "overrides"}
+    key_lines = {"pipeline_steps": "steps", **_SETTINGS}
     return ScriptData(
         settings=settings,
         steps=tuple(steps),

@@ -21,8 +21,8 @@ class StepReader:
         The script.
     tree : ast.Module
         Its syntax.
-    defaults : mapping
-        Settings of steps that do not give them.
+    defaults, defaults_line : mapping, int
+        Settings of steps that do not give them, and where they stand.
 
     Attributes
     ----------
@@ -30,9 +30,11 @@ class StepReader:
         What was found on the way.
     """
 
-    def __init__(self, path: str, tree: ast.Module, defaults: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: str, tree: ast.Module, defaults: Mapping[str, Any], defaults_line: int = 1
+    ) -> None:
         self._path = path
-        self._defaults = defaults
+        self._defaults, self._defaults_line = defaults, defaults_line
         self._calls = {
             (node.end_lineno, node.end_col_offset): node
             for node in ast.walk(tree)
@@ -48,7 +50,7 @@ class StepReader:
         if node and node.args:
             nodes["func"] = node.args[0]
         reading = _Step(step, ("steps", number), line, nodes)
-        data = reading.read(self._defaults)
+        data = reading.read(self._defaults, self._defaults_line)
         self.problems += reading.problems
         self.warnings += [f"{self._path}:{line}: {text}" for line, text in reading.warnings]
         return data
@@ -70,13 +72,15 @@ class _Step:
     ) -> None:
         self._step, self._at, self._line, self._nodes = step, at, line, nodes
         self._settings: dict[str, Any] = {}
+        self._setting_lines: dict[str, int] = {}
         self._parameters: dict[str, Any] = {}
         self.problems: list[ScriptProblem] = []
         self.warnings: list[tuple[int, str]] = []
 
-    def read(self, defaults: Mapping[str, Any]) -> ScriptStep:
+    def read(self, defaults: Mapping[str, Any], defaults_line: int) -> ScriptStep:
         """Return the step as data."""
         self._settings |= defaults
+        self._setting_lines |= dict.fromkeys(defaults, defaults_line)
         self._read_keywords()
         chain, by_component = None, None
         with self._noting("func"):
@@ -95,7 +99,7 @@ class _Step:
             chain=self._give_parameters(chain),
             by_component=by_component,
             line=self._line,
-            lines={key: node.lineno for key, node in self._nodes.items()},
+            lines={**self._setting_lines, **{key: x.lineno for key, x in self._nodes.items()}},
         )
 
     def _read_keywords(self) -> None:
@@ -103,6 +107,7 @@ class _Step:
             with self._noting(key):
                 meaning = read_keyword(key, value)
                 self._settings |= meaning.settings
+                self._setting_lines |= dict.fromkeys(meaning.settings, self._line_of(key))
                 self._parameters |= meaning.parameters
                 if meaning.warning is not None:
                     self.warnings.append((self._line_of(key), meaning.warning))
@@ -116,6 +121,8 @@ class _Step:
                     if value is None
                     else {key: plain(value)}
                 )
+            if value is not None:
+                self._setting_lines[key] = self._line_of(key)
 
     def _read_component_dict(self, func: Mapping[Any, Any]) -> dict[str, ScriptChain]:
         node = self._nodes.get("func")

@@ -1,6 +1,6 @@
 """Config and plates in, plans and files out: the reading and writing around the compiler."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,12 @@ from openhcs_core.compiler import (
 from openhcs_core.config import (
     LocatedDocument,
     PipelineConfig,
+    ResolvedPipeline,
+    SettingsLevel,
     WorkflowConfig,
+    config_levels,
     load_yaml,
+    resolve_pipeline,
     validate,
 )
 from openhcs_core.emission import emit_plan_files, emit_plan_index, emit_rules
@@ -53,16 +57,20 @@ class Compilation:
         Text by path relative to the working directory.
     warnings : tuple of str
         What a person should know before the run.
+    requests : tuple of CompileRequest
+        What each plate was compiled from, for explanations.
     """
 
     config: WorkflowConfig
     compiled: CompiledPipeline
     files: dict[str, str]
     warnings: tuple[str, ...]
+    requests: tuple[CompileRequest, ...] = ()
 
 
 @dataclass(frozen=True)
 class _CompiledPlate:
+    request: CompileRequest
     plan: PlatePlan
     files: dict[str, str]
     warnings: tuple[str, ...]
@@ -75,6 +83,10 @@ class _Pipeline:
     document: LocatedDocument
     config: PipelineConfig
     warnings: tuple[str, ...] = ()
+
+    def resolve(self, outer: Sequence[SettingsLevel] = ()) -> ResolvedPipeline:
+        """Return the pipeline with the settings of all levels in its steps."""
+        return resolve_pipeline(self.config, self.document, outer)
 
 
 def compile_workflow(config_path: str) -> Compilation:
@@ -94,23 +106,29 @@ def compile_workflow(config_path: str) -> Compilation:
     errors: list[OpenHCSError] = []
     functions = RegistryService()
     config = _read_config(document, functions)
-    pipelines = _read_pipelines(_pipeline_paths(config), functions, errors)
+    are_settled = not _has_defaults(document)
+    pipelines = _read_pipelines(_pipeline_paths(config), functions, errors, are_settled=are_settled)
     plates: list[_CompiledPlate] = []
+    resolved: list[ResolvedPipeline] = []
     for name, settings in config.plates.items():
         where = document.where(("plates", name))
         pipeline = pipelines.get(settings.pipeline or config.pipeline)
+        if pipeline is not None:
+            resolved.append(pipeline.resolve(config_levels(config, document, name)))
         with collecting(errors, where):
             plate = open_plate(name, settings, where, errors)
             if pipeline is not None:
-                plates.append(_compile_plate(plate, pipeline, config, functions))
+                plates.append(_compile_plate(plate, resolved[-1], config, functions))
     if errors:  # a plate that cannot be read hides its pipeline's mistakes
-        errors += _find_mistakes(pipelines, functions)
+        errors += _find_mistakes(resolved, functions)
     raise_all(config_path, errors)
     results = config.results.rstrip("/")
     compiled = CompiledPipeline(results=results, plates=tuple(plate.plan for plate in plates))
     warnings = [text for pipeline in pipelines.values() for text in pipeline.warnings]
     warnings += [text for plate in plates for text in plate.warnings]
-    return Compilation(config, compiled, _collect_files(compiled, plates), tuple(warnings))
+    requests = tuple(plate.request for plate in plates)
+    files = _collect_files(compiled, plates)
+    return Compilation(config, compiled, files, tuple(warnings), requests)
 
 
 def _read_config(document: LocatedDocument, functions: RegistryService) -> WorkflowConfig:
@@ -122,28 +140,47 @@ def _read_config(document: LocatedDocument, functions: RegistryService) -> Workf
     data = document.data if isinstance(document.data, dict) else {}
     path = data.get("pipeline", WorkflowConfig.model_fields["pipeline"].default)
     if isinstance(path, str):
-        errors += _find_mistakes(_read_pipelines([path], functions, errors), functions)
+        are_settled = not _has_defaults(document)
+        pipelines = _read_pipelines([path], functions, errors, are_settled=are_settled)
+        resolved = [pipeline.resolve() for pipeline in pipelines.values()]
+        errors += _find_mistakes(resolved, functions, are_settled=are_settled)
     raise group_errors(document.path, errors)
 
 
+def _has_defaults(document: LocatedDocument) -> bool:
+    """Return whether a config, right or wrong, says anything for all steps of a pipeline."""
+    return any("defaults" in path for path in document.lines)
+
+
 def _read_pipelines(
-    paths: Iterable[str], functions: RegistryService, errors: list[OpenHCSError]
+    paths: Iterable[str],
+    functions: RegistryService,
+    errors: list[OpenHCSError],
+    *,
+    are_settled: bool,
 ) -> dict[str, _Pipeline]:
-    """Return the pipelines whose files are right; what is wrong with others goes to `errors`."""
+    """Return the pipelines whose files are right; what is wrong with others goes to `errors`.
+
+    Parameters
+    ----------
+    are_settled : bool
+        Nothing in the config changes settings of their steps.
+    """
     pipelines = {}
     for path in paths:
         with collecting(errors):
             if path.endswith(".py"):
-                pipelines[path] = _read_python_pipeline(path, functions)
+                pipelines[path] = _read_python_pipeline(path, functions, are_settled=are_settled)
             else:
                 document = load_yaml(path)
                 pipelines[path] = _Pipeline(document, validate(PipelineConfig, document))
     return pipelines
 
 
-def _read_python_pipeline(path: str, functions: RegistryService) -> _Pipeline:
+def _read_python_pipeline(path: str, functions: RegistryService, *, are_settled: bool) -> _Pipeline:
     script = load_python(path, functions)
-    return _Pipeline(script.document, check_document(script, functions), script.warnings)
+    config = check_document(script, functions, are_settled=are_settled)
+    return _Pipeline(script.document, config, script.warnings)
 
 
 def _pipeline_paths(config: WorkflowConfig) -> list[str]:
@@ -152,27 +189,31 @@ def _pipeline_paths(config: WorkflowConfig) -> list[str]:
 
 
 def _find_mistakes(
-    pipelines: Mapping[str, _Pipeline], functions: RegistryService
+    resolved: Iterable[ResolvedPipeline], functions: RegistryService, *, are_settled: bool = True
 ) -> list[OpenHCSError]:
     return [
         error
-        for pipeline in pipelines.values()
-        for error in find_mistakes(pipeline.config, pipeline.document, functions)
+        for one in resolved
+        for error in find_mistakes(one.pipeline, one.document, functions, are_settled=are_settled)
     ]
 
 
 def _compile_plate(
-    plate: OpenPlate, pipeline: _Pipeline, config: WorkflowConfig, functions: RegistryService
+    plate: OpenPlate,
+    resolved: ResolvedPipeline,
+    config: WorkflowConfig,
+    functions: RegistryService,
 ) -> _CompiledPlate:
     request = CompileRequest(
         plate=plate.name,
         index=plate.index,
         wells=plate.wells,
-        pipeline=pipeline.config,
-        document=pipeline.document,
-        storage=config.storage,
+        pipeline=resolved.pipeline,
+        document=resolved.document,
+        storage=resolved.storage,
         functions=functions,
         gpu=config.execution.gpu,
+        origins=resolved.origins,
     )
     plate_map = plate.plate_map
     plan = compile_plate(request, None if plate_map is None else plate_map.digest)
@@ -187,7 +228,9 @@ def _compile_plate(
         warnings.append(
             f"left by an earlier config and no longer updated: {names}; remove what nobody needs"
         )
-    return _CompiledPlate(plan, files, tuple(f"plate {plate.name!r}: {text}" for text in warnings))
+    return _CompiledPlate(
+        request, plan, files, tuple(f"plate {plate.name!r}: {text}" for text in warnings)
+    )
 
 
 def _with_sticky_plans(plan: PlatePlan, plate_dir: Path) -> PlatePlan:

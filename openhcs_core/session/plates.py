@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openhcs_core.compiler import PipelineOrchestrator
-from openhcs_core.config import OverrideConfig, PlateConfig, WorkflowConfig
+from openhcs_core.config import OverrideConfig, PlateConfig, WorkflowConfig, plate_settings
 from openhcs_core.errors import ConfigError, InputDataError, OpenHCSError, collecting, raise_all
 from openhcs_core.microscopes import PlateIndex, get_handler, select_wells
 from openhcs_core.registry import RegistryService
@@ -95,12 +95,14 @@ def open_orchestrator(
         opened = open_plate(plate, config.plates[plate], f"plates.{plate}", errors)
     raise_all(f"plate {plate!r}", errors)
     assert opened is not None
+    defaults, storage = plate_settings(config, plate)
     return PipelineOrchestrator(
         plate=plate,
         index=opened.index,
         wells=opened.wells,
         functions=RegistryService(),
-        storage=config.storage,
+        storage=storage,
+        defaults=defaults,
         overrides=tuple(overrides),
         gpu=config.execution.gpu,
     )

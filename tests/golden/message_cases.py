@@ -109,6 +109,14 @@ SECTIONS = {
         Case("A name no file can have", {"config/config.yaml": "plates:\n  a/b: {path: plate}\n"}),
         Case("Not YAML", {"config/config.yaml": "plates:\n  demo: {path: plate\n"}),
         Case(
+            "A misspelt key in the defaults of a plate",
+            _plate("{path: plate, defaults: {kep: true}}"),
+        ),
+        Case(
+            "A key of the whole config in the storage of a plate",
+            _plate("{path: plate, storage: {cache_gb: 10}}"),
+        ),
+        Case(
             "A pipeline file that is not there",
             {"config/config.yaml": CONFIG + "pipeline: config/pipelin.yaml\n"},
         ),
@@ -190,6 +198,17 @@ SECTIONS = {
                 "config/pipeline.yaml": "steps:\n"
                 "  - {name: a, func: openhcs:tophat, materialize: {backend: disk}}\n"
                 "  - {name: b, func: openhcs:tophat, materialize: {sub_dir: images/a}}\n"
+            },
+        ),
+        Case(
+            "A setting of one step only in the defaults",
+            {"config/pipeline.yaml": "defaults: {passthrough: [DAPI]}\n" + PIPELINE},
+        ),
+        Case(
+            "Defaults of the config that contradict a step",
+            {
+                "config/config.yaml": CONFIG + "defaults: {variable_components: [channel]}\n",
+                **_step("{name: s, group_by: channel, func: {DAPI: openhcs:tophat}}"),
             },
         ),
         Case("A channel the plate does not have", _step("{name: s, func: {GFP: openhcs:tophat}}")),

@@ -1,6 +1,7 @@
 """The command line: help, output, exit codes."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -129,3 +130,36 @@ def test_exit_code_2_for_a_job_with_another_library_version(compiled, tmp_path):
     assert run.returncode == 2
     assert "step 'clean' was planned with scipy 0.1 (here: " in run.stderr
     assert not (tmp_path / "copy/results/demo/manifests").exists()
+
+
+def test_explain_says_where_values_come_from_and_writes_nothing(compiled, tmp_path):
+    shutil.copytree(compiled, tmp_path / "copy", ignore=shutil.ignore_patterns("results"))
+    text = _run("compile", "--explain", "--well", "B03", cwd=tmp_path / "copy").stdout
+    assert text.startswith("plate demo, well B03\n\nstep clean (reads the plate, images kept")
+    assert re.search(r"low_percentile +60 +config/pipeline.yaml:3 steps\[0\]\n", text)
+    assert re.search(r"target_min +0.0 +default of the function\n", text)
+    shown = _run("compile", "--explain", "--json", "--step", "clean", cwd=tmp_path / "copy")
+    (step,) = json.loads(shown.stdout)[0]["steps"]
+    assert step["settings"][0] == {
+        "name": "variable_components",
+        "value": ["site"],
+        "origin": "default",
+        "note": "",
+        "wells": [],
+    }
+    assert not (tmp_path / "copy/results").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--step", "clean"), "are for --explain"),
+        (("--explain", "--step", "cuont"), "no step 'cuont'; there is clean"),
+        (("--explain", "--plate", "x"), "no plate 'x'; there is demo"),
+        (("--explain", "--well", "H12"), "no well 'H12'; there is B02, B03"),
+    ],
+)
+def test_exit_code_2_for_something_to_explain_that_is_not_there(compiled, options, message):
+    run = _run("compile", *options, cwd=compiled)
+    assert run.returncode == 2
+    assert message in run.stderr

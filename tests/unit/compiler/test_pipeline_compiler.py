@@ -298,7 +298,7 @@ def test_a_context_fits_its_plate(make):
         _compile(context, DEMO, orchestrator)
     config = WorkflowConfig(plates={"demo": {"path": "x"}}, storage={"materialization": "disk"})
     context, orchestrator = make(config=config)
-    with pytest.raises(CompileError, match="global_config is not that of the orchestrator"):
+    with pytest.raises(CompileError, match="global_config are not those of the orchestrator"):
         _compile(context, DEMO, orchestrator)
 
 
