@@ -42,6 +42,10 @@ class FrozenContextError(OpenHCSError, AttributeError, TypeError):
     exit_code = EXIT_CONFIG
 
 
+class UnreadableFunctionError(CompileError):
+    """A function of a user module that has a mistake: the module's own error says which."""
+
+
 class PlanChangedError(ConfigError):
     """A job was started for a plan that has since been replaced."""
 

@@ -5,9 +5,12 @@ from typing import Any
 
 import click
 
+from openhcs_core.config import WorkflowConfig, load_yaml, validate
+from openhcs_core.errors import OpenHCSError, collecting, raise_all
 from openhcs_core.pipeline import ProcessingContract
 from openhcs_core.plan import SpecialOutputPlan
 from openhcs_core.registry import FunctionMetadata, RegistryService
+from openhcs_core.session.user_modules import open_functions
 
 _CONTRACTS = {
     ProcessingContract.PURE_3D: "on a whole stack",
@@ -29,25 +32,50 @@ def functions_command() -> None:
       openhcs-core functions list
       openhcs-core functions show openhcs:count_cells_single_channel
       openhcs-core functions search gauss
+      openhcs-core functions list --config config/config.yaml
     """
 
 
+_config_option = click.option("--config", help="A config file: the modules it names as well.")
+
+
+def _functions(config: str | None) -> RegistryService:
+    """Return the functions that come with this software, or all that a config has.
+
+    Raises
+    ------
+    ErrorGroup
+        The config or one of its modules is wrong.
+    """
+    if config is None:
+        return RegistryService()
+    document = load_yaml(config)
+    errors: list[OpenHCSError] = []
+    functions = open_functions(document, errors)
+    with collecting(errors):
+        validate(WorkflowConfig, document)
+    raise_all(config, errors)
+    return functions
+
+
 @functions_command.command("list")
+@_config_option
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
-def list_command(*, as_json: bool) -> None:
+def list_command(*, config: str | None, as_json: bool) -> None:
     """List every function, a line each.
 
     \b
     Example:
       openhcs-core functions list --json
     """
-    _print(RegistryService().get_all_functions_with_metadata(), as_json=as_json)
+    _print(_functions(config).get_all_functions_with_metadata(), as_json=as_json)
 
 
 @functions_command.command("search")
 @click.argument("text")
+@_config_option
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
-def search_command(text: str, *, as_json: bool) -> None:
+def search_command(text: str, *, config: str | None, as_json: bool) -> None:
     """List the functions whose name or description has TEXT in it.
 
     \b
@@ -56,7 +84,7 @@ def search_command(text: str, *, as_json: bool) -> None:
     """
     found = {
         ref: metadata
-        for ref, metadata in RegistryService().get_all_functions_with_metadata().items()
+        for ref, metadata in _functions(config).get_all_functions_with_metadata().items()
         if text.lower() in f"{ref} {metadata.doc}".lower()
     }
     _print(found, as_json=as_json)
@@ -64,15 +92,16 @@ def search_command(text: str, *, as_json: bool) -> None:
 
 @functions_command.command("show")
 @click.argument("ref")
+@_config_option
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
-def show_command(ref: str, *, as_json: bool) -> None:
+def show_command(ref: str, *, config: str | None, as_json: bool) -> None:
     """Describe one function: parameters, defaults, outputs.
 
     \b
     Example:
       openhcs-core functions show openhcs:tophat
     """
-    metadata = RegistryService().find(ref)
+    metadata = _functions(config).find(ref)
     if as_json:
         print(metadata.model_dump_json(indent=1))
         return
@@ -82,7 +111,7 @@ def show_command(ref: str, *, as_json: bool) -> None:
     assert isinstance(properties, dict)
     for name, schema in properties.items():
         assert isinstance(schema, dict)
-        default = json.dumps(metadata.defaults.get(name))
+        default = json.dumps(metadata.defaults.get(name, schema.get("default")))
         text = f"  {name} = {default}  ({_limits(schema)})  {schema.get('description', '')}"
         print(text.rstrip())
     for special in metadata.special_inputs:

@@ -8,7 +8,7 @@ from typing import Any
 from openhcs_core.compiler.request import CompileRequest, ErrorList, FunctionCatalogue
 from openhcs_core.config import StepConfig
 from openhcs_core.constants import Component, MemoryType
-from openhcs_core.errors import CompileError
+from openhcs_core.errors import CompileError, UnreadableFunctionError
 from openhcs_core.microscopes import PlateIndex
 from openhcs_core.pipeline import FunctionCall, ProcessingContract
 from openhcs_core.plan import FunctionPlan, SpecialInputPlan
@@ -66,6 +66,8 @@ def find_function(
     before = len(errors.errors)
     try:
         metadata = functions.find(call.ref)
+    except UnreadableFunctionError:  # said once, where its module is named
+        return None
     except CompileError as error:
         errors.add(f"step {step.name!r}: {error}", call.at)
         return None

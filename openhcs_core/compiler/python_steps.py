@@ -243,11 +243,15 @@ def find_reference(call: ScriptCall, functions: RegistryService) -> str:
     """
     if call.written is not None:
         return _find_written(call.written, functions)
+    if call.file is not None and (own := functions.find_module(call.file)) is not None:
+        return f"{own}:{_own_name(call.dotted[0])}"  # the compiler checks it as it does in YAML
     candidates = [ref for dotted in call.dotted for ref in _references(dotted)]
     for ref in candidates:
         if ref in functions.get_functions(ref.partition(":")[0]):
             return ref
-    own_module = "" if candidates else "; modules of your own cannot be named yet"
+    own_module = (
+        "" if candidates else "; if it is yours, name its file under functions: in the config"
+    )
     raise ConfigError(_no_counterpart(call.dotted[0], functions) + own_module)
 
 

@@ -20,6 +20,8 @@ from openhcs_core.config.storage import (
     ZarrConfig,
 )
 from openhcs_core.config.workflow import (
+    LIBRARIES,
+    ModulePath,
     OverrideConfig,
     PipelineConfig,
     PlateConfig,
@@ -31,6 +33,7 @@ from openhcs_core.config.workflow import (
 from openhcs_core.config.yaml_ import KeyPath, LocatedDocument, load_yaml, render_key_path, validate
 
 __all__ = [
+    "LIBRARIES",
     "FrozenModel",
     "ImageBackend",
     "ImageStorageConfig",
@@ -38,6 +41,7 @@ __all__ = [
     "Level",
     "LocatedDocument",
     "MaterializeConfig",
+    "ModulePath",
     "Origin",
     "OverrideConfig",
     "PipelineConfig",

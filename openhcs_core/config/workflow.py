@@ -1,6 +1,8 @@
 """The models behind ``config/config.yaml`` and ``config/pipeline.yaml``."""
 
 import re
+from keyword import iskeyword
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -10,6 +12,9 @@ from openhcs_core.config.names import check_name
 from openhcs_core.config.storage import ImageStorageConfig, MaterializeConfig, VFSConfig
 from openhcs_core.constants import Component
 from openhcs_core.planes import WELL_REGEX
+
+LIBRARIES = frozenset({"openhcs", "skimage", "scipy", "cle", "cupy", "cucim", "torch", "auto"})
+"""What stands before the colon of functions that come with this software."""
 
 Name = Annotated[str, AfterValidator(check_name)]
 Well = Annotated[str, StringConstraints(pattern=rf"^{WELL_REGEX}$")]
@@ -42,6 +47,31 @@ def _check_results(folder: str) -> str:
             f"{folder!r} has a sign that paths in rules cannot have: braces, quotes, $*?[] or \\"
         )
     return folder
+
+
+def _check_module(path: str) -> str:
+    stem = PurePath(path).stem
+    if PurePath(path).suffix != ".py" or not stem.isidentifier() or iskeyword(stem):
+        raise ValueError(
+            "a user module is a file such as workflow/functions/mine.py; its stem is a Python name"
+        )
+    if stem in LIBRARIES:
+        raise ValueError(f"{stem!r} is the name of a library of ours; rename the file")
+    return path
+
+
+ModulePath = Annotated[str, AfterValidator(_check_module)]
+
+
+def _check_modules(paths: tuple[str, ...]) -> tuple[str, ...]:
+    named: dict[str, str] = {}
+    for path in paths:
+        other = named.setdefault(PurePath(path).stem, path)
+        if other != path or paths.count(path) > 1:
+            raise ValueError(
+                f"{other} and {path} would both be '{PurePath(path).stem}:'; rename one"
+            )
+    return paths
 
 
 WellSelection = Annotated[str | tuple[str, ...], AfterValidator(_check_selection)]
@@ -138,7 +168,9 @@ class WorkflowConfig(FrozenModel):
     pipeline: str = "config/pipeline.yaml"
     results: Annotated[str, Field(min_length=1), AfterValidator(_check_results)] = "results"
     functions: Annotated[
-        tuple[str, ...], Field(max_length=0, description="User modules: none can be named yet")
+        tuple[ModulePath, ...],
+        AfterValidator(_check_modules),
+        Field(description="User modules: workflow/functions/mine.py has the functions mine:…"),
     ] = ()
     failed_wells: Annotated[
         Literal["report"], Field(description="A failed well is reported; the others finish")

@@ -1,4 +1,4 @@
-"""Read a pipeline written in Python: ``python -m openhcs_core.pipeline.python_file FILE``.
+"""Read a pipeline written in Python: ``python -m openhcs_core.pipeline.python_file FILE MODULE…``.
 
 Runs in a process of its own and writes :class:`ScriptData` as JSON to its standard output;
 what the script prints goes to standard error.
@@ -146,8 +146,9 @@ def _assignment_lines(tree: ast.Module) -> dict[str, int]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the data of the one file named in `arguments`."""
-    (path,) = arguments
+    """Print the data of a file; it may import the modules whose files stand after it."""
+    (path, *modules) = arguments
+    sys.path += [str(Path(module).resolve().parent) for module in modules]
     answer = os.dup(1)
     os.dup2(2, 1)  # prints of the script and of what it starts
     data = read_script(path)

@@ -20,6 +20,8 @@ class ScriptCall(FrozenModel):
         Of the function.
     lines : dict
         Of the parameters that have one.
+    file : str or None
+        Of the module that defines it, when it is an object.
     """
 
     written: str | None = None
@@ -27,6 +29,7 @@ class ScriptCall(FrozenModel):
     parameters: dict[str, Any] = {}
     line: int
     lines: dict[str, int] = {}
+    file: str | None = None
 
 
 class ScriptChain(FrozenModel):

@@ -103,7 +103,8 @@ def name_function(function: Any, line: int) -> ScriptCall:
             f"found {_name(function) if callable(function) else describe(function)}"
         )
     _refuse_local(function)
-    return ScriptCall(dotted=_import_names(function), line=line)
+    file = getattr(sys.modules.get(str(function.__module__)), "__file__", None)
+    return ScriptCall(dotted=_import_names(function), line=line, file=file)
 
 
 def _name(function: Any) -> str:

@@ -2,5 +2,12 @@
 
 from openhcs_core.registry.registry_service import REGISTRIES, RegistryService
 from openhcs_core.registry.unified_registry import FunctionMetadata, LibraryRegistryBase
+from openhcs_core.registry.user_modules import UserModule
 
-__all__ = ["REGISTRIES", "FunctionMetadata", "LibraryRegistryBase", "RegistryService"]
+__all__ = [
+    "REGISTRIES",
+    "FunctionMetadata",
+    "LibraryRegistryBase",
+    "RegistryService",
+    "UserModule",
+]

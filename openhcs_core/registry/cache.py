@@ -34,7 +34,7 @@ def cached_functions(registry: "LibraryRegistryBase") -> dict[str, FunctionMetad
     CompileError
         The library cannot be imported; the message has the child's last line.
     """
-    path = _cache_path(registry)
+    path = cache_file(registry.library_name, _identity(registry))
     try:
         return FUNCTIONS.validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -43,20 +43,24 @@ def cached_functions(registry: "LibraryRegistryBase") -> dict[str, FunctionMetad
         logger.warning("%s is not usable (%s); making it again", path, type(error).__name__)
     data = _describe_in_child(registry.library_name)
     functions = FUNCTIONS.validate_json(data)
-    _write(path, data)
+    write_cache(path, data)
     return functions
 
 
-def _cache_path(registry: "LibraryRegistryBase") -> Path:
+def cache_file(library_name: str, identity: str) -> Path:
+    """Return where the description of a library's functions is kept."""
     from platformdirs import user_cache_path
 
+    return user_cache_path("openhcs-core") / f"functions-{library_name}-{identity}.json"
+
+
+def _identity(registry: "LibraryRegistryBase") -> str:
     identity = {
         "versions": registry.get_library_versions(),
         "source": source_digest(type(registry).__module__, "openhcs_core.registry"),
         "python": sys.version_info[:2],
     }
-    name = f"functions-{registry.library_name}-{digest_text(canonical_json(identity))}.json"
-    return user_cache_path("openhcs-core") / name
+    return digest_text(canonical_json(identity))
 
 
 def _describe_in_child(library_name: str) -> bytes:
@@ -74,7 +78,8 @@ def _describe_in_child(library_name: str) -> bytes:
     return child.stdout
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_cache(path: Path, data: bytes) -> None:
+    """Keep a description, in one step; a folder that cannot be written is only slower."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent)

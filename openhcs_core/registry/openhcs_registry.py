@@ -4,9 +4,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from openhcs_core.pipeline import ProcessingContract
-from openhcs_core.plan import SOURCE_VERSION, SpecialOutputPlan
-from openhcs_core.registry.signatures import annotated_schema, first_line, plain_defaults
+from openhcs_core.plan import SOURCE_VERSION
+from openhcs_core.registry.declared import describe_declared
 from openhcs_core.registry.source import source_digest
 from openhcs_core.registry.unified_registry import FunctionMetadata, LibraryRegistryBase
 
@@ -45,24 +44,10 @@ class OpenHCSRegistry(LibraryRegistryBase):
         return function
 
     def _describe(self, name: str, module: str, libraries: dict[str, str]) -> FunctionMetadata:
-        function = self.load_function(name)
         path = f"{_PACKAGE}.{module}"
-        special_inputs = getattr(function, "special_inputs", ())
-        return FunctionMetadata(
+        return describe_declared(
+            self.load_function(name),
             ref=f"{self.library_name}:{name}",
             module=path,
-            attribute=name,
-            doc=first_line(function),
-            parameters_schema=annotated_schema(function, special_inputs),
-            defaults=plain_defaults(function, special_inputs),
-            input_memory_type=getattr(function, "input_memory_type", None),
-            output_memory_type=getattr(function, "output_memory_type", None),
-            contract=getattr(function, "processing_contract", ProcessingContract.PURE_3D),
-            special_outputs=tuple(
-                SpecialOutputPlan(name=output.name, spec=output.spec)
-                for output in getattr(function, "special_outputs", ())
-            ),
-            special_inputs=special_inputs,
-            chain_breaker=getattr(function, "chain_breaker", False),
             versions={SOURCE_VERSION: source_digest(path, _PACKAGE), **libraries},
         )

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Collection
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 from pydantic import JsonValue, create_model
@@ -29,15 +30,25 @@ def annotated_schema(
     hidden : collection of str
         Parameters to leave out: those that take special outputs.
     """
-    hints = get_type_hints(function, include_extras=True)
+    parameters = [
+        parameter for parameter in keyword_parameters(function) if parameter.name not in hidden
+    ]
+    hints = _hints(function, {parameter.name for parameter in parameters})
     fields: dict[str, Any] = {}
-    for parameter in _keyword_parameters(function):
-        if parameter.name in hidden:
-            continue
+    for parameter in parameters:
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
         fields[parameter.name] = (hints.get(parameter.name, Any), default)
     model = create_model(function.__name__, __base__=FrozenModel, **fields)
     return model.model_json_schema(schema_generator=_UntitledSchema)
+
+
+def _hints(function: Callable[..., Any], names: Collection[str]) -> dict[str, Any]:
+    """Return the type hints of some parameters; what those of others name need not exist."""
+    own = inspect.unwrap(function)
+    wanted = {name: hint for name, hint in own.__annotations__.items() if name in names}
+    return get_type_hints(
+        SimpleNamespace(__annotations__=wanted), own.__globals__, include_extras=True
+    )
 
 
 class _UntitledSchema(GenerateJsonSchema):
@@ -57,7 +68,7 @@ def unannotated_schema(
     """
     properties: dict[str, JsonValue] = {}
     required: list[JsonValue] = []
-    for parameter in _keyword_parameters(function):
+    for parameter in keyword_parameters(function):
         if parameter.name in hidden:
             continue
         if parameter.default is inspect.Parameter.empty:
@@ -80,7 +91,7 @@ def plain_defaults(
     """Return defaults that JSON can hold, by parameter name."""
     return {
         parameter.name: parameter.default
-        for parameter in _keyword_parameters(function)
+        for parameter in keyword_parameters(function)
         if parameter.name not in hidden
         and (parameter.default is None or type(parameter.default) in _VALUE_SCHEMAS)
     }
@@ -91,7 +102,8 @@ def first_line(function: Callable[..., Any]) -> str:
     return (inspect.getdoc(function) or "").split("\n", 1)[0]
 
 
-def _keyword_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+def keyword_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the parameters after the image stack that can be given by name."""
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [
         parameter

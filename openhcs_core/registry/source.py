@@ -6,6 +6,8 @@ from pathlib import Path
 
 from openhcs_core.plan import digest_text
 
+_DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
 
 def source_digest(module_name: str, package: str) -> str:
     """Return the digest of a module's code and of the modules of `package` that it imports.
@@ -33,11 +35,13 @@ def _parse(module_name: str) -> ast.Module:
     spec = find_spec(module_name)
     if spec is None or spec.origin is None:
         raise ImportError(f"module {module_name} has no source file", name=module_name)
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    return without_docstrings(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
+
+
+def without_docstrings(tree: ast.Module) -> ast.Module:
+    """Take the docstrings out of a module's syntax, in place; return it."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
-            node
-        ):
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return tree
 

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from openhcs_core.config import FrozenModel
 from openhcs_core.constants import MemoryType
+from openhcs_core.errors import CompileError
 from openhcs_core.pipeline import ProcessingContract
 from openhcs_core.plan import SpecialOutputPlan
 
@@ -87,6 +88,10 @@ class LibraryRegistryBase(ABC):
         LookupError
             There is no such function.
         """
+
+    def explain_missing(self, name: str) -> CompileError | None:
+        """Return why a name is not among the functions, where there is more to say."""
+        return None
 
     def get_library_versions(self) -> dict[str, str]:
         """Return the installed version of each distribution."""

@@ -29,6 +29,7 @@ from openhcs_core.runtime.manifest import FileRecord, Manifest, StackRecord, wri
 from openhcs_core.runtime.outputs import Labels, collect_labels, make_files
 from openhcs_core.runtime.recompute import Recomputer
 from openhcs_core.runtime.special_inputs import SpecialInputs
+from openhcs_core.runtime.user_functions import with_user_functions
 from openhcs_core.runtime.versions import check_versions
 from openhcs_core.storage import FileManager, get_backend_instance
 
@@ -59,7 +60,8 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     Raises
     ------
     PlanChangedError
-        The plan is another one, now or when the result is ready: nothing is written.
+        The plan is another one, now or when the result is ready, or a user module has other
+        code than planned: nothing is written.
     ConfigError
         A library is of another version than planned.
     InputDataError, StepFunctionError, OutOfMemoryError
@@ -67,6 +69,7 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     """
     plan = job.read_step_plan(well)
     check_versions(plan)
+    load = with_user_functions(plan, job.location, load)
     job = replace(job, digest=plan_digest(plan))
     source = _open_input(job, plan, well)
     specials = SpecialInputs(job.plate_dir, plan, well)
@@ -90,6 +93,7 @@ def compute_images(job: Job, well: str, load: FunctionLoader) -> None:
     """Compute the images of a step and well into the cache, and nothing else."""
     plan = job.read_step_plan(well)
     check_versions(plan)
+    load = with_user_functions(plan, job.location, load)
     specials = SpecialInputs(job.plate_dir, plan, well)
     _compute(plan, well, _open_input(job, plan, well), specials, job.cache, load)
 

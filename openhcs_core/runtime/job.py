@@ -26,11 +26,14 @@ class Location(FrozenModel):
         Computed images.
     plate_map : str or None
         CSV that is joined into plate tables.
+    functions : dict
+        Files of user modules, by library name.
     """
 
     plate_path: str
     cache_dir: str
     plate_map: str | None = None
+    functions: dict[str, str] = {}
 
 
 @dataclass(frozen=True)

@@ -35,10 +35,12 @@ from openhcs_core.plan import (
     readable_json,
 )
 from openhcs_core.registry import RegistryService
+from openhcs_core.registry.user_source import absolute
 from openhcs_core.runtime import Location
 from openhcs_core.session.leftovers import find_leftovers
 from openhcs_core.session.plates import OpenPlate, open_plate
 from openhcs_core.session.python_pipelines import load_python
+from openhcs_core.session.user_modules import module_warnings, open_functions
 
 _SHOWN_LEFTOVERS = 6
 
@@ -104,8 +106,9 @@ def compile_workflow(config_path: str) -> Compilation:
     """
     document = load_yaml(config_path)
     errors: list[OpenHCSError] = []
-    functions = RegistryService()
-    config = _read_config(document, functions)
+    functions = open_functions(document, errors)
+    are_functions_known = not errors
+    config = _read_config(document, functions, errors)
     are_settled = not _has_defaults(document)
     pipelines = _read_pipelines(_pipeline_paths(config), functions, errors, are_settled=are_settled)
     plates: list[_CompiledPlate] = []
@@ -117,26 +120,29 @@ def compile_workflow(config_path: str) -> Compilation:
             resolved.append(pipeline.resolve(config_levels(config, document, name)))
         with collecting(errors, where):
             plate = open_plate(name, settings, where, errors)
-            if pipeline is not None:
+            if pipeline is not None and are_functions_known:
                 plates.append(_compile_plate(plate, resolved[-1], config, functions))
     if errors:  # a plate that cannot be read hides its pipeline's mistakes
         errors += _find_mistakes(resolved, functions)
     raise_all(config_path, errors)
     results = config.results.rstrip("/")
     compiled = CompiledPipeline(results=results, plates=tuple(plate.plan for plate in plates))
-    warnings = [text for pipeline in pipelines.values() for text in pipeline.warnings]
+    warnings = module_warnings(functions)
+    warnings += [text for pipeline in pipelines.values() for text in pipeline.warnings]
     warnings += [text for plate in plates for text in plate.warnings]
     requests = tuple(plate.request for plate in plates)
     files = _collect_files(compiled, plates)
     return Compilation(config, compiled, files, tuple(warnings), requests)
 
 
-def _read_config(document: LocatedDocument, functions: RegistryService) -> WorkflowConfig:
+def _read_config(
+    document: LocatedDocument, functions: RegistryService, errors: list[OpenHCSError]
+) -> WorkflowConfig:
     """Check the config; when it is wrong, raise its mistakes and its pipeline's together."""
     try:
         return validate(WorkflowConfig, document)
     except ErrorGroup as group:
-        errors = group.members
+        errors += group.members
     data = document.data if isinstance(document.data, dict) else {}
     path = data.get("pipeline", WorkflowConfig.model_fields["pipeline"].default)
     if isinstance(path, str):
@@ -254,6 +260,7 @@ def _plate_files(plate: OpenPlate, config: WorkflowConfig) -> dict[str, str]:
         plate_path=str(Path(settings.path).resolve()),
         cache_dir=str(Path(cache).resolve()),
         plate_map=settings.plate_map and str(Path(settings.plate_map).resolve()),
+        functions={Path(path).stem: absolute(path) for path in config.functions},
     )
     return {
         **{

@@ -5,11 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openhcs_core.compiler import PipelineOrchestrator
-from openhcs_core.config import OverrideConfig, PlateConfig, WorkflowConfig, plate_settings
+from openhcs_core.config import (
+    LocatedDocument,
+    OverrideConfig,
+    PlateConfig,
+    WorkflowConfig,
+    plate_settings,
+)
 from openhcs_core.errors import ConfigError, InputDataError, OpenHCSError, collecting, raise_all
 from openhcs_core.microscopes import PlateIndex, get_handler, select_wells
-from openhcs_core.registry import RegistryService
 from openhcs_core.session.plate_map import PlateMap, read_plate_map
+from openhcs_core.session.user_modules import open_functions
 
 _SHOWN_MISSING = 12
 
@@ -90,6 +96,9 @@ def open_orchestrator(
     if plate not in config.plates:
         raise ConfigError(f"no plate {plate!r}; the config has {', '.join(config.plates)}")
     errors: list[OpenHCSError] = []
+    functions = open_functions(
+        LocatedDocument("config", {"functions": list(config.functions)}, {}), errors
+    )
     opened = None
     with collecting(errors):
         opened = open_plate(plate, config.plates[plate], f"plates.{plate}", errors)
@@ -100,7 +109,7 @@ def open_orchestrator(
         plate=plate,
         index=opened.index,
         wells=opened.wells,
-        functions=RegistryService(),
+        functions=functions,
         storage=storage,
         defaults=defaults,
         overrides=tuple(overrides),

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 
 from openhcs_core.compiler import PythonPipeline, build_document
 from openhcs_core.errors import ConfigError
@@ -35,15 +36,15 @@ def load_python(
     ConfigError
         It cannot be read at all: the message has file, line and what was raised.
     """
-    script = _run(path, timeout_s)
+    script = _run(path, [module.path for module in functions.modules], timeout_s)
     if fatal := [problem for problem in script.problems if problem.line is None]:
         raise ConfigError(fatal[0].message)
     return build_document(path, functions, script)
 
 
-def _run(path: str, timeout_s: float) -> ScriptData:
+def _run(path: str, modules: Iterable[str], timeout_s: float) -> ScriptData:
     with subprocess.Popen(
-        [sys.executable, "-m", _CHILD, path],
+        [sys.executable, "-m", _CHILD, path, *modules],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         start_new_session=True,  # so that what a hanging script started ends with it

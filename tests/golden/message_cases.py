@@ -91,6 +91,17 @@ SEVERAL = {
     "  - {name: count, func: {openhcs:count_cells_single_channel: {min_aera: 20}}}\n",
 }
 
+MODULE = "workflow/functions/mine.py"
+WITH_MODULE = {"config/config.yaml": CONFIG + f"functions: [{MODULE}]\n"}
+USING_IT = WITH_MODULE | {
+    "config/pipeline.yaml": "steps:\n  - {name: s, func: mine:flatten}\n",
+}
+
+
+def _module(text, files=WITH_MODULE):
+    return {**files, MODULE: text}
+
+
 SECTIONS = {
     "Config": [
         Case("A misspelt key", _plate("{path: plate, wels: [A01]}")),
@@ -225,6 +236,58 @@ SECTIONS = {
                 "config/pipeline.yaml": PIPELINE
                 + "overrides:\n  - {wells: [A02], set: {cout: {min_area: 40}}}\n"
             },
+        ),
+    ],
+    "Modules of your own": [
+        Case("A module that is not there", WITH_MODULE),
+        Case("A module that is not Python", _module("def flatten(:\n")),
+        Case(
+            "A module that raises when it is imported",
+            _module("import labtools_of_ours\n"),
+        ),
+        Case(
+            "A module without functions for pipelines",
+            _module("def flatten(image_stack):\n    return image_stack\n"),
+        ),
+        Case(
+            "A function that does not say what arrays it takes",
+            _module(
+                "from openhcs_core.memory import numpy\n\n\n"
+                "@numpy\ndef smooth(image_stack):\n    return image_stack\n\n\n"
+                "def flatten(image_stack):\n    return image_stack\n",
+                USING_IT,
+            ),
+        ),
+        Case(
+            "Functions that pipelines cannot use",
+            _module(
+                "from openhcs_core.memory import numpy\n\n"
+                "flatten = numpy(lambda image_stack: image_stack)\n\n\n"
+                "@numpy\ndef smooth(image_stack, kernel={1, 2}):\n    return image_stack\n",
+                USING_IT,
+            ),
+        ),
+        Case(
+            "A function for arrays that nothing here can hold",
+            _module(
+                "from openhcs_core.memory import memory_types\n\n\n"
+                '@memory_types(input_type="cupy", output_type="cupy")\n'
+                "def flatten(image_stack):\n    return image_stack\n",
+                USING_IT,
+            ),
+        ),
+        Case(
+            "A name that a library has",
+            {"config/config.yaml": CONFIG + "functions: [workflow/functions/torch.py]\n"},
+        ),
+        Case(
+            "Two modules of one name",
+            {"config/config.yaml": CONFIG + "functions: [first/mine.py, second/mine.py]\n"}
+            | dict.fromkeys(
+                ("first/mine.py", "second/mine.py"),
+                "from openhcs_core.memory import numpy\n\n\n"
+                "@numpy\ndef flatten(image_stack):\n    return image_stack\n",
+            ),
         ),
     ],
     "Images, found by the job that reads them": [

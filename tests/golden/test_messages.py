@@ -36,7 +36,7 @@ def _run(case, folder, monkeypatch):
     write_imagexpress_plate(folder / "plate", [1, 2])
     files = {"config/config.yaml": cases.CONFIG, "config/pipeline.yaml": cases.PIPELINE}
     for name, text in {**files, **case.files}.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     if case.change is not None:
         case.change(folder)

@@ -16,6 +16,7 @@ from openhcs_core.session.python_pipelines import load_python
 ROOT = Path(__file__).parents[3]
 SCRIPTS = ROOT / "tests/data/pipelines"
 FUNCTIONS = RegistryService()
+_OWN = "; if it is yours, name its file under functions: in the config"
 OPENHCS = """\
 from openhcs.core.steps.function_step import FunctionStep
 from openhcs.processing.backends.processors.cupy_processor import tophat
@@ -282,13 +283,11 @@ JOBS = "jobs import their functions by name; use one that 'openhcs-core function
          "the functions here; nothing is named like it; see 'openhcs-core functions list'"),
         ("from shutil import copy\npipeline_steps = [FunctionStep(func=copy, name='s')]",
          "p.py:4 steps[0].func: step 's': shutil.copy is not among the functions here; nothing is "
-         "named like it; see 'openhcs-core functions list'; modules of your own cannot be named "
-         "yet"),
+         "named like it; see 'openhcs-core functions list'" + _OWN),
         ("from scipy.ndimage import gaussian_filter\n"
          "pipeline_steps = [FunctionStep(func=gaussian_filter, name='s')]",
          "p.py:4 steps[0].func: step 's': scipy.ndimage.gaussian_filter is not among the functions "
-         "here; nearest: 'skimage:filters.gaussian'; see 'openhcs-core functions list'; modules of "
-         "your own cannot be named yet"),
+         "here; nearest: 'skimage:filters.gaussian'; see 'openhcs-core functions list'" + _OWN),
     ],
 )  # fmt: skip
 def test_refusals(problems, text, expected):
@@ -299,7 +298,7 @@ def test_a_function_of_a_module_beside_the_script(problems, tmp_path):
     (tmp_path / "mine.py").write_text("def clean(stack): return stack\n")
     assert problems("import mine\npipeline_steps = [FunctionStep(func=mine.clean)]") == [
         "p.py:4 steps[0].func: mine.clean is not among the functions here; nothing is named "
-        "like it; see 'openhcs-core functions list'; modules of your own cannot be named yet"
+        "like it; see 'openhcs-core functions list'" + _OWN
     ]
 
 
