@@ -1,6 +1,8 @@
 """Compile a large plate from its index: seconds, by number of wells and steps.
 
-python benchmarks/compile_plate.py [WELLS] [STEPS]
+python benchmarks/compile_plate.py [WELLS] [STEPS] [FUNCTIONS]
+
+With FUNCTIONS the first step has functions by well, so many different ones.
 """
 
 import sys
@@ -37,22 +39,31 @@ def make_index(well_count: int) -> PlateIndex:
     return PlateIndex(Path("plate"), "imagexpress", "imagexpress", images, channels)
 
 
-def pipeline_text(step_count: int) -> str:
-    """Return a pipeline of Gaussians that ends in a count."""
+def pipeline_text(step_count: int, by_well: dict[str, int] | None = None) -> str:
+    """Return a pipeline of Gaussians that ends in a count; the first by well where asked for."""
     steps = [
         f"  - {{name: s{i}, func: {{skimage:filters.gaussian: {{sigma: {i + 1}}}}}}}"
         for i in range(step_count - 1)
     ]
+    if by_well is not None:
+        entries = [
+            f"      {well}: {{openhcs:tophat: {{selem_radius: {radius}}}}}"
+            for well, radius in by_well.items()
+        ]
+        steps[0] = "\n".join(["  - name: s0\n    group_by: well\n    func:", *entries])
     steps.append("  - {name: count, func: openhcs:count_cells_single_channel}")
     return "steps:\n" + "\n".join(steps) + "\n"
 
 
-def main(well_count: int = 384, step_count: int = 10) -> None:
+def main(well_count: int = 384, step_count: int = 10, function_count: int = 0) -> None:
     """Print the time of each part."""
     index = make_index(well_count)
+    by_well = None
+    if function_count:
+        by_well = {well: 1 + i % function_count for i, well in enumerate(index.wells)}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "pipeline.yaml")
-        path.write_text(pipeline_text(step_count))
+        path.write_text(pipeline_text(step_count, by_well))
         started = time.perf_counter()
         document = load_yaml(path)
         request = CompileRequest(

@@ -107,6 +107,12 @@ class MemoryConversionError(OpenHCSError, TypeError):
         )
 
 
+def shortened(names: Sequence[str], most: int = 12) -> str:
+    """Return names in a row, the first `most` of them: ``A01, A02 and 382 more``."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
 def located(error: OpenHCSError, where: str) -> OpenHCSError:
     """Return `error` with a note that says its place, e.g. ``pipeline.yaml:12 steps[2].func``."""
     error.add_note(where)

@@ -7,7 +7,9 @@ import click
 
 from openhcs_core.cli.explanation import FORMATS, render_explanation
 from openhcs_core.compiler import ExplainedPlate, explain_plate
-from openhcs_core.plan import CompiledPipeline, JobResources, PlatePlan, StepPlan
+from openhcs_core.constants import Component
+from openhcs_core.errors import shortened
+from openhcs_core.plan import CompiledPipeline, GroupPlan, JobResources, PlatePlan, StepPlan
 from openhcs_core.session import DEFAULT_CONFIG, Compilation, RunSession, compile_workflow
 
 
@@ -99,7 +101,7 @@ def summarise(compiled: CompiledPipeline) -> list[dict[str, object]]:
                     "name": plan.step_name,
                     "reads": plan.source or "plate",
                     "kept": None if plan.store is None else plan.store.backend,
-                    "functions": [function.ref for function in plan.functions],
+                    "functions": _functions(plate, plan),
                     **plate.resources[plan.step_name].model_dump(),
                     "conversions": [
                         conversion.as_dict()
@@ -119,10 +121,12 @@ def describe(plate: PlatePlan) -> str:
     counts = f"{len(plate.wells)} wells, {len(plate.steps)} steps, {plate.job_count} jobs"
     lines = [f"plate {plate.name}: {counts}"]
     for plan in plate.steps:
+        variants = plate.variants(plan) if plan.group_by is Component.WELL else [(plan, ())]
         functions = " | ".join(
-            f"{'' if group.value is None else f'{group.value}: '}"
+            f"{_label(group, wells if len(variants) > 1 else ())}"
             f"{' → '.join(f.ref for f in group.functions) or 'passed through'}"
-            for group in plan.groups
+            for own, wells in variants
+            for group in own.groups
         )
         kept = f", kept as {FORMATS[plan.store.backend]}" if plan.store is not None else ""
         needs = _describe_resources(plate.resources[plan.step_name])
@@ -153,3 +157,16 @@ def _describe_conversions(plate: PlatePlan, plan: StepPlan) -> str:
     return "; ".join(
         f"{', '.join(values)}: {routes}" if values else routes for routes, values in groups.items()
     )
+
+
+def _functions(plate: PlatePlan, plan: StepPlan) -> list[str]:
+    """Return the functions of a step; where they differ by well, each once."""
+    if plan.group_by is not Component.WELL:
+        return [function.ref for function in plan.functions]
+    of_wells = (function.ref for own, _ in plate.variants(plan) for function in own.functions)
+    return list(dict.fromkeys(of_wells))
+
+
+def _label(group: GroupPlan, wells: tuple[str, ...]) -> str:
+    name = shortened(wells) if wells else group.value
+    return "" if name is None else f"{name}: "

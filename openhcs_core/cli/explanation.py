@@ -42,6 +42,8 @@ def _step(step: ExplainedStep) -> Iterator[str]:
 def _group(group: ExplainedGroup, group_by: str) -> Iterator[tuple[str, list[Row]]]:
     channel = "" if group.channel_name is None else f" ({group.channel_name})"
     prefix = "" if group.value is None else f"{group_by} {group.value}{channel}: "
+    if group.wells:
+        prefix = f"{_few(group.wells)}: "
     if not group.functions:
         yield f"  {prefix}left as it is", []
     for number, function in enumerate(group.functions):

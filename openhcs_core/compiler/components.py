@@ -1,39 +1,16 @@
 """Which values each component takes at a step, and what the keys of a component dict mean."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from natsort import natsorted
+from natsort import natsort_key
 
+from openhcs_core.compiler.plate_values import ComponentValues
 from openhcs_core.compiler.request import ErrorList
 from openhcs_core.config import KeyPath, StepConfig
 from openhcs_core.constants import Component
-from openhcs_core.microscopes import PlateIndex
+from openhcs_core.errors import shortened
 from openhcs_core.pipeline import Pattern, PatternEntry
 from openhcs_core.plan import StepPlan
-
-ComponentValues = Mapping[Component, tuple[str, ...]]
-
-
-def component_values(
-    index: PlateIndex, wells: tuple[str, ...], channel: str | None = None
-) -> ComponentValues:
-    """Return the values of every component over the wells to work on, in natural order.
-
-    Parameters
-    ----------
-    channel : str, optional
-        Count the planes of this channel only.
-    """
-    chosen = set(wells)
-    keys = [
-        image.key
-        for image in index.images
-        if image.key.well in chosen and channel in (None, image.key.channel)
-    ]
-    return {
-        component: tuple(natsorted({str(getattr(key, component.value)) for key in keys}))
-        for component in Component
-    }
 
 
 def values_after(
@@ -67,27 +44,31 @@ def values_after(
 def resolve_keys(
     pattern: Pattern,
     step: StepConfig,
-    values: ComponentValues,
+    known: tuple[str, ...],
     names: Mapping[str, str],
     errors: ErrorList,
     at: KeyPath,
+    needed: tuple[str, ...] | None = None,
 ) -> Pattern:
-    """Return `pattern` with channel names replaced by ids; note every key that fits nothing.
+    """Return `pattern` with an entry for every value, in natural order; note what fits nothing.
+
+    Channel names become ids. Values that pass through have an entry without functions.
 
     Parameters
     ----------
     pattern : Pattern
         A component dict; anything else comes back as it is.
-    values : mapping
-        Values of each component at this step.
+    known : tuple of str
+        Values of the step's component at this step.
     names : mapping
         Channel id to name.
+    needed : tuple of str, optional
+        The values that need an entry, where that is not all of `known`.
     """
     if not pattern.is_component_dict:
         return pattern
-    known = values[step.group_by]
     aliases = _aliases(step.group_by, known, names)
-    entries: list[PatternEntry] = []
+    entries: dict[str, PatternEntry] = {}
     for entry in pattern.entries:
         value = aliases.get(str(entry.value))
         if value is None:
@@ -96,60 +77,52 @@ def resolve_keys(
                 f"it has {_listing(step.group_by, known, names)}",
                 entry.at,
             )
-        elif any(value == other.value for other in entries):
+        elif value in entries:
             errors.add(
                 f"step {step.name!r}: {step.group_by} {value!r} is named twice "
                 f"(by id and by name); keep one of them",
                 entry.at,
             )
         else:
-            entries.append(PatternEntry(value, entry.calls, entry.at))
-    _check_coverage(step, entries, aliases, known, names, errors, at)
-    return Pattern(tuple(entries))
+            entries[value] = PatternEntry(value, entry.calls, entry.at)
+    entries |= _passthrough_entries(step, entries, aliases, known, names, errors, at)
+    left = tuple(value for value in needed or known if value not in entries)
+    if left:
+        errors.add(
+            f"step {step.name!r}: no function for {_listing(step.group_by, left, names)}; "
+            "add one, or list the value under passthrough",
+            at,
+        )
+    return Pattern(tuple(entries[value] for value in sorted(entries, key=natsort_key)))
 
 
-def passthrough_values(
-    step: StepConfig, values: ComponentValues, names: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Return the component values a step leaves as they are, as ids."""
-    aliases = _aliases(step.group_by, values[step.group_by], names)
-    return tuple(aliases[value] for value in step.passthrough if value in aliases)
-
-
-def _check_coverage(
+def _passthrough_entries(
     step: StepConfig,
-    entries: list[PatternEntry],
+    entries: Mapping[str, PatternEntry],
     aliases: Mapping[str, str],
     known: tuple[str, ...],
     names: Mapping[str, str],
     errors: ErrorList,
     at: KeyPath,
-) -> None:
-    covered = {entry.value for entry in entries}
-    for value in step.passthrough:
-        if aliases.get(value) in covered and value in aliases:
+) -> dict[str, PatternEntry]:
+    passed: dict[str, PatternEntry] = {}
+    for name in step.passthrough:
+        value = aliases.get(name)
+        if value is None:
             errors.add(
-                f"step {step.name!r}: {step.group_by} {value!r} has a function and stands under "
-                "passthrough too; keep one of them",
-                at,
-            )
-        if value not in aliases:
-            errors.add(
-                f"step {step.name!r}: passthrough names {step.group_by} {value!r}, which is not "
+                f"step {step.name!r}: passthrough names {step.group_by} {name!r}, which is not "
                 f"on the plate; it has {_listing(step.group_by, known, names)}",
                 at,
             )
-    left = [
-        value
-        for value in known
-        if value not in covered and value not in {aliases.get(item) for item in step.passthrough}
-    ]
-    if left:
-        errors.add(
-            f"step {step.name!r}: no function for {_listing(step.group_by, tuple(left), names)}; "
-            "add one, or list the value under passthrough",
-            at,
-        )
+        elif value in entries:
+            errors.add(
+                f"step {step.name!r}: {step.group_by} {name!r} has a function and stands under "
+                "passthrough too; keep one of them",
+                at,
+            )
+        else:
+            passed[value] = PatternEntry(value, (), at)
+    return passed
 
 
 def _aliases(
@@ -166,7 +139,7 @@ def _aliases(
 
 
 def _listing(component: Component, values: tuple[str, ...], names: Mapping[str, str]) -> str:
-    if component is not Component.CHANNEL:
-        return f"{component} {', '.join(values)}"
-    shown = [f"{value} ({names[value]})" if value in names else value for value in values]
-    return f"{component} {', '.join(shown)}"
+    shown: Sequence[str] = values
+    if component is Component.CHANNEL:
+        shown = [f"{value} ({names[value]})" if value in names else value for value in values]
+    return f"{component} {shortened(shown)}"

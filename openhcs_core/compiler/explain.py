@@ -1,18 +1,20 @@
 """Where every value of a compiled plate comes from, as data."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import getitem
 from typing import Any
 
 from pydantic import JsonValue
 
-from openhcs_core.compiler.components import ComponentValues, component_values, values_after
+from openhcs_core.compiler.components import values_after
 from openhcs_core.compiler.functions import ParameterSource, is_flexible, parameter_layers
 from openhcs_core.compiler.overrides import PatternOverride, WellOverrides, overrides_by_wells
 from openhcs_core.compiler.path_planner import read_pattern
+from openhcs_core.compiler.plate_values import ComponentValues
 from openhcs_core.compiler.request import CompileRequest, ErrorList
+from openhcs_core.compiler.well_chains import WellChains, chains_by_wells
 from openhcs_core.config import FrozenModel, KeyPath, Level, Origin
 from openhcs_core.constants import Component
 from openhcs_core.errors import raise_all
@@ -59,10 +61,17 @@ class ExplainedFunction(FrozenModel):
 
 
 class ExplainedGroup(FrozenModel):
-    """The chain for one component value, empty where it passes through; None: for all."""
+    """The chain for one component value, empty where it passes through; None: for all.
+
+    Attributes
+    ----------
+    wells : tuple of str
+        The wells that have it, where functions differ by well; empty for all.
+    """
 
     value: str | None
     channel_name: str | None = None
+    wells: tuple[str, ...] = ()
     functions: tuple[ExplainedFunction, ...]
 
 
@@ -129,16 +138,31 @@ def explain_plate(
         What this well has. Else overrides stand beside what all other wells have.
     """
     overridden = overrides_by_wells(request)
-    values: dict[str | None, ComponentValues] = {
-        None: component_values(request.index, request.wells)
-    }
+    values: dict[str | None, ComponentValues] = {None: request.values}
     explained = []
     for number, planned in enumerate(plan.steps):
         values[planned.step_name] = values_after(planned, values[planned.source])
         if step in (None, planned.step_name):
-            variants = _variants(number, values[planned.source], plan, request, overridden, well)
-            explained.append(_explain_step(number, plan, request, variants))
+            families = [
+                _variants(number, values[planned.source], plan, request, overridden, family)
+                for family in _families(number, request, well)
+            ]
+            explained.append(_explain_step(number, plan, request, families))
     return ExplainedPlate(plate=plan.name, well=well, steps=tuple(explained))
+
+
+def _families(number: int, request: CompileRequest, well: str | None) -> list[WellChains]:
+    """Return the wells that have the same functions in a step, or the one well by itself."""
+    errors = ErrorList(request.document)
+    all_chains = chains_by_wells(request, errors)
+    raise_all(request.document.path, errors.errors)
+    if well is not None:
+        return [replace(one, wells=(well,)) for one in all_chains if well in one.wells]
+    found: dict[object, WellChains] = {}
+    for one in all_chains:
+        same = found.setdefault(one.content(number), replace(one, wells=()))
+        found[one.content(number)] = replace(same, wells=(*same.wells, *one.wells))
+    return list(found.values())
 
 
 def _variants(
@@ -147,36 +171,44 @@ def _variants(
     plan: PlatePlan,
     request: CompileRequest,
     overridden: Sequence[WellOverrides],
-    well: str | None,
+    family: WellChains,
 ) -> list[_Variant]:
-    """Return a step as all wells have it (or the one), then as those with overrides have it."""
+    """Return a step as wells have it by themselves, then as those with overrides have it."""
     step = plan.steps[number]
 
     def read(overrides: tuple[PatternOverride, ...]) -> Pattern:
         errors = ErrorList(request.document)
-        settings = request.pipeline.steps[number]
-        pattern = read_pattern(settings, number, values, request, overrides, errors)
+        pattern = read_pattern(number, values, request, overrides, family.chains, errors)
         raise_all(request.document.path, errors.errors)
         assert pattern is not None
         return pattern
 
-    if well is not None:
-        own = next((overrides for overrides, wells in overridden if well in wells), ())
-        return [_Variant(read(own), plan.step_plan(step, well))]
-    return [_Variant(read(()), step)] + [
-        _Variant(read(overrides), plan.step_plan(step, wells[0]), wells)
+    changed = {
+        well: overrides
         for overrides, wells in overridden
+        for well in wells
         if any(override.step == step.step_name for override in overrides)
-    ]
+    }
+    others = [well for well in family.wells if well not in changed]
+    variants = [_Variant(read(()), plan.step_plan(step, others[0]))] if others else []
+    for overrides, wells in overridden:
+        members = tuple(well for well in wells if well in family.wells and well in changed)
+        if members:
+            variants.append(_Variant(read(overrides), plan.step_plan(step, members[0]), members))
+    named = () if others or len(variants) == 1 else variants[0].wells
+    named = family.wells if number in family.chains else named
+    return [replace(variants[0], wells=named), *variants[1:]]
 
 
 def _explain_step(
-    number: int, plan: PlatePlan, request: CompileRequest, variants: Sequence[_Variant]
+    number: int, plan: PlatePlan, request: CompileRequest, families: Sequence[Sequence[_Variant]]
 ) -> ExplainedStep:
-    step = variants[0].plan
-    pattern = variants[0].pattern
+    step = families[0][0].plan
     is_flexible_step = any(
-        is_flexible(call, request) for entry in pattern.entries for call in entry.calls
+        is_flexible(call, request)
+        for variants in families
+        for entry in variants[0].pattern.entries
+        for call in entry.calls
     )
     settings = [
         *_explain_settings(number, plan, request, takes_both=is_flexible_step),
@@ -190,7 +222,8 @@ def _explain_step(
         group_by=step.group_by.value,
         groups=tuple(
             _explain_group(place, group, request, variants)
-            for place, group in enumerate(step.groups)
+            for variants in families
+            for place, group in enumerate(variants[0].plan.groups)
         ),
     )
 
@@ -230,7 +263,8 @@ def _explain_storage(
     if step.store is None:
         return
     storage = {"storage": request.storage.model_dump(mode="json")}
-    has_own_backend = request.pipeline.steps[number].materialize is not None
+    own = request.pipeline.steps[number].materialize
+    has_own_backend = own is not None and own.backend is not None
     for path, origin in _origins(request, ("storage",)):
         is_layout = path[0] == "zarr"
         if (is_layout and step.store.zarr is None) or (has_own_backend and not is_layout):
@@ -259,6 +293,7 @@ def _explain_group(
     return ExplainedGroup(
         value=group.value,
         channel_name=None if group.value is None else names.get(group.value),
+        wells=variants[0].wells,
         functions=tuple(
             _explain_function(place, number, function, request, variants)
             for number, function in enumerate(group.functions)

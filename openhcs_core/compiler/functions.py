@@ -28,6 +28,18 @@ def plan_function(
     call: FunctionCall, step: StepConfig, request: CompileRequest, errors: ErrorList
 ) -> FunctionPlan | None:
     """Return the plan of one call, or None after noting what is wrong with it."""
+    same = (call.ref, repr(call.parameters), step.variable_components, step.slice_by_slice)
+    if same not in request.planned:
+        plan = _plan_new_function(call, step, request, errors)
+        if plan is None:
+            return None
+        request.planned[same] = plan
+    return request.planned[same]
+
+
+def _plan_new_function(
+    call: FunctionCall, step: StepConfig, request: CompileRequest, errors: ErrorList
+) -> FunctionPlan | None:
     metadata = find_function(call, step, request.functions, errors)
     if metadata is None:
         return None

@@ -22,6 +22,18 @@ def check_outputs(plan: StepPlan, at: KeyPath, errors: ErrorList) -> None:
         errors.add(f"step {plan.step_name!r}: {problem}", at)
 
 
+def check_tables(plan: StepPlan, at: KeyPath, errors: ErrorList) -> None:
+    """Note every plate table that outputs of different names would write.
+
+    Parameters
+    ----------
+    plan : StepPlan
+        With the functions of all wells.
+    """
+    for problem in _shared_tables(plan):
+        errors.add(f"step {plan.step_name!r}: {problem}", at)
+
+
 def _problems(plan: StepPlan) -> Iterator[str]:
     files = list(_shared(_file_writers(plan)))
     yield from files

@@ -108,6 +108,13 @@ def _apply(
 ) -> Pattern:
     if not pattern.is_component_dict:
         (entry,) = pattern.entries
+        if not entry.calls:
+            errors.add(
+                f"override of step {override.step!r}, which one of these wells passes through "
+                "without a function; leave that well out",
+                override.at,
+            )
+            return pattern
         return Pattern((_merge_entry(entry, override.parameters, override.at, errors),))
     shown = list(names.values())
     ids = {name: value for value, name in names.items() if shown.count(name) == 1}
@@ -115,10 +122,11 @@ def _apply(
     for key, parameters in override.parameters.items():
         value = key if key in entries else ids.get(key, key)
         at = (*override.at, key)
-        if value not in entries:
+        if value not in entries or not entries[value].calls:
+            known = [str(value) for value, entry in entries.items() if entry.calls]
             errors.add(
                 f"override of step {override.step!r}: it has no function for {key!r}; "
-                f"it has {', '.join(str(known) for known in entries)}",
+                f"it has {', '.join(known)}",
                 at,
             )
         elif not isinstance(parameters, Mapping):

@@ -1,24 +1,27 @@
 """Pass 1: what each step is, what it reads, and which function meets which component value."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from openhcs_core.compiler.components import (
-    ComponentValues,
-    component_values,
-    passthrough_values,
-    resolve_keys,
-    values_after,
-)
+from openhcs_core.compiler.components import resolve_keys, values_after
 from openhcs_core.compiler.functions import find_function, is_flexible, plan_function
 from openhcs_core.compiler.outputs import check_outputs
 from openhcs_core.compiler.overrides import PatternOverride, apply_overrides
+from openhcs_core.compiler.plate_values import ComponentValues
 from openhcs_core.compiler.request import CompileRequest, ErrorList, FunctionCatalogue
 from openhcs_core.compiler.special_links import link_special_inputs
 from openhcs_core.config import KeyPath, Level, LocatedDocument, PipelineConfig, StepConfig
-from openhcs_core.errors import OpenHCSError, raise_all
-from openhcs_core.pipeline import Pattern, PatternError, parse_pattern
+from openhcs_core.errors import CompileError, OpenHCSError, raise_all
+from openhcs_core.pipeline import (
+    FunctionCall,
+    Pattern,
+    PatternEntry,
+    PatternError,
+    parse_pattern,
+)
 from openhcs_core.plan import OWN_FOLDERS, FunctionPlan, GroupPlan, StepPlan
+
+_NO_CHAINS: Mapping[int, PatternEntry] = {}
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class _Source:
 
 
 def initialize_step_plans(
-    request: CompileRequest, overrides: Sequence[PatternOverride] = ()
+    request: CompileRequest,
+    overrides: Sequence[PatternOverride] = (),
+    chains: Mapping[int, PatternEntry] = _NO_CHAINS,
 ) -> tuple[StepPlan, ...]:
     """Return a plan a step, in pipeline order.
 
@@ -40,6 +45,8 @@ def initialize_step_plans(
         Plate and pipeline.
     overrides : sequence of PatternOverride
         Other parameters, for some wells.
+    chains : mapping of int to PatternEntry
+        By number of step, the chain of some wells, where functions differ by well.
 
     Raises
     ------
@@ -47,9 +54,10 @@ def initialize_step_plans(
         Every mistake of the pipeline, each with its place.
     """
     errors = ErrorList(request.document)
-    plate = _Source(None, component_values(request.index, request.wells))
+    plate = _Source(None, request.values)
     source: _Source | None = plate
     plans: list[StepPlan] = []
+    patterns: list[Pattern] = []
     for number, step in enumerate(request.pipeline.steps):
         if step.input_source == "pipeline_start":
             source = plate
@@ -57,15 +65,18 @@ def initialize_step_plans(
             _check_step(step, number, request.pipeline, request.functions, errors)
             continue
         before = len(errors.errors)
-        plan = _plan_step(step, number, source, request, overrides, errors)
-        if plan is None or len(errors.errors) > before:
+        pattern = read_pattern(number, source.values, request, overrides, chains, errors)
+        if pattern is not None:
+            plan = _plan_step(step, number, source, pattern, request, errors)
+        if pattern is None or len(errors.errors) > before:
             source = None  # what a wrong step leaves is not known: the next is checked without
             continue
+        patterns.append(pattern)
         is_broken = _breaks_chain(plan, number, errors)
         source = plate if is_broken else _Source(step.name, values_after(plan, source.values))
         plans.append(plan)
     raise_all(request.document.path, errors.errors)
-    linked = link_special_inputs(plans, request.pipeline, errors)
+    linked = link_special_inputs(plans, patterns, errors)
     raise_all(request.document.path, errors.errors)
     return linked
 
@@ -126,8 +137,7 @@ def _parse_step(
 ) -> Pattern | None:
     """Return a step's pattern, or None after noting that it is none."""
     at: KeyPath = ("steps", number, "func")
-    if [other.name for other in pipeline.steps].index(step.name) != number:
-        errors.add(f"two steps are named {step.name!r}; names must differ", ("steps", number))
+    _check_name(step, number, pipeline, errors)
     try:
         return parse_pattern(step.func, at)
     except PatternError as error:
@@ -135,21 +145,20 @@ def _parse_step(
         return None
 
 
+def _check_name(step: StepConfig, number: int, pipeline: PipelineConfig, errors: ErrorList) -> None:
+    if [other.name for other in pipeline.steps].index(step.name) != number:
+        errors.add(f"two steps are named {step.name!r}; names must differ", ("steps", number))
+
+
 def _plan_step(
     step: StepConfig,
     number: int,
     source: _Source,
+    pattern: Pattern,
     request: CompileRequest,
-    overrides: Sequence[PatternOverride],
     errors: ErrorList,
-) -> StepPlan | None:
-    pattern = read_pattern(step, number, source.values, request, overrides, errors)
-    if pattern is None:
-        return None
+) -> StepPlan:
     groups = _plan_groups(pattern, step, number, request, errors)
-    if pattern.is_component_dict:
-        passed = passthrough_values(step, source.values, _channel_names(request))
-        groups += tuple(GroupPlan(value=value) for value in passed)
     plan = StepPlan(
         step_name=step.name,
         source=source.step,
@@ -164,25 +173,29 @@ def _plan_step(
 
 
 def read_pattern(
-    step: StepConfig,
     number: int,
     values: ComponentValues,
     request: CompileRequest,
     overrides: Sequence[PatternOverride],
+    chains: Mapping[int, PatternEntry],
     errors: ErrorList,
 ) -> Pattern | None:
-    """Return a step's functions by component id, with overrides; None after noting a mistake."""
+    """Return a step's functions, or None after noting that they cannot be read.
+
+    Component values are ids, overrides are applied, and where functions differ by well there is
+    the one chain that some wells have.
+    """
+    step, names = request.pipeline.steps[number], request.index.channel_names
     pattern = _parse_step(step, number, request.pipeline, errors)
     if pattern is None:
         return None
     _check_settings(step, number, pattern, errors)
-    names = _channel_names(request)
-    pattern = resolve_keys(pattern, step, values, names, errors, ("steps", number, "func"))
+    if number in chains:
+        pattern = Pattern((chains[number],))
+    else:
+        at: KeyPath = ("steps", number, "func")
+        pattern = resolve_keys(pattern, step, values[step.group_by], names, errors, at)
     return apply_overrides(pattern, step.name, names, overrides, errors)
-
-
-def _channel_names(request: CompileRequest) -> dict[str, str]:
-    return {channel.id: channel.name for channel in request.index.channels}
 
 
 def _check_settings(step: StepConfig, number: int, pattern: Pattern, errors: ErrorList) -> None:
@@ -214,21 +227,36 @@ def _plan_groups(
     pattern: Pattern, step: StepConfig, number: int, request: CompileRequest, errors: ErrorList
 ) -> tuple[GroupPlan, ...]:
     groups = []
-    can_do_both = False
     for entry in pattern.entries:
         functions: list[FunctionPlan] = []
         for call in entry.calls:
             function = plan_function(call, step, request, errors)
             if function is not None:
                 functions.append(function)
-                can_do_both |= is_flexible(call, request)
         groups.append(GroupPlan(value=entry.value, functions=tuple(functions)))
     is_own = request.origin(number, "slice_by_slice").level is Level.STEP
-    has_own = step.slice_by_slice is not None and is_own
-    if has_own and not can_do_both and not errors.errors:
+    if (
+        step.slice_by_slice is not None
+        and is_own
+        and not errors.errors
+        and not _has_flexible(parse_pattern(step.func, ()), request)  # in any well
+    ):
         errors.add(
             f"step {step.name!r}: slice_by_slice is for functions that take both slices and "
             "volumes; none of this step's does: leave it out",
             ("steps", number, "slice_by_slice"),
         )
     return tuple(groups)
+
+
+def _has_flexible(pattern: Pattern, request: CompileRequest) -> bool:
+    return any(
+        _is_known_flexible(call, request) for entry in pattern.entries for call in entry.calls
+    )
+
+
+def _is_known_flexible(call: FunctionCall, request: CompileRequest) -> bool:
+    try:
+        return is_flexible(call, request)
+    except CompileError:  # no such function: said where it is planned
+        return False

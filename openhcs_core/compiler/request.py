@@ -1,9 +1,11 @@
 """What the compiler is given for one plate, and how it collects errors."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, Protocol
 
+from openhcs_core.compiler.plate_values import ComponentValues, component_values
 from openhcs_core.config import (
     ImageStorageConfig,
     KeyPath,
@@ -16,6 +18,7 @@ from openhcs_core.constants import MemoryType
 from openhcs_core.errors import CompileError, OpenHCSError, located
 from openhcs_core.memory import FRAMEWORKS
 from openhcs_core.microscopes import PlateIndex
+from openhcs_core.plan import FunctionPlan
 from openhcs_core.registry import FunctionMetadata
 
 
@@ -80,6 +83,21 @@ class CompileRequest:
     def origin(self, step: int, *setting: str) -> Origin:
         """Return where a setting of a step comes from, by the step's number."""
         return self.origins.get(("steps", step, *setting), Origin(Level.STEP))
+
+    @cached_property
+    def values(self) -> ComponentValues:
+        """The values of every component over the wells to work on, in natural order."""
+        return component_values(self.index, self.wells)
+
+    @cached_property
+    def sites(self) -> tuple[int, ...]:
+        """Sites that any well of the plate has, ascending."""
+        return self.index.sites
+
+    @cached_property
+    def planned(self) -> dict[Hashable, FunctionPlan]:
+        """Functions planned so far, by all that decides how: wells have most of them in common."""
+        return {}
 
 
 @dataclass

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from openhcs_core.compiler.request import ErrorList
-from openhcs_core.config import KeyPath, PipelineConfig
+from openhcs_core.config import KeyPath
 from openhcs_core.constants import Component
-from openhcs_core.pipeline import parse_pattern
+from openhcs_core.pipeline import Pattern
 from openhcs_core.plan import (
     FunctionPlan,
     GroupPlan,
@@ -61,7 +61,7 @@ class _Lineage:
 
 
 def link_special_inputs(
-    plans: Sequence[StepPlan], pipeline: PipelineConfig, errors: ErrorList
+    plans: Sequence[StepPlan], patterns: Sequence[Pattern], errors: ErrorList
 ) -> tuple[StepPlan, ...]:
     """Return plans in which every special input knows its producer, and every output its use.
 
@@ -69,12 +69,14 @@ def link_special_inputs(
     ----------
     plans : sequence of StepPlan
         All steps of the pipeline, in order.
-    pipeline : PipelineConfig
-        For the places of errors.
+    patterns : sequence of Pattern
+        Of each step: the places of errors.
     errors : ErrorList
         Gets an error for each special input without producer, or with more than one.
     """
-    linker = _Linker(tuple(plans), pipeline, errors)
+    if not any(function.special_inputs for plan in plans for function in plan.functions):
+        return tuple(plans)
+    linker = _Linker(tuple(plans), patterns, errors)
     linked = [
         _with_groups(
             plan,
@@ -110,9 +112,9 @@ class _Linker:
     """Finds producers in one pipeline."""
 
     def __init__(
-        self, plans: tuple[StepPlan, ...], pipeline: PipelineConfig, errors: ErrorList
+        self, plans: tuple[StepPlan, ...], patterns: Sequence[Pattern], errors: ErrorList
     ) -> None:
-        self._plans, self._pipeline, self._errors = plans, pipeline, errors
+        self._plans, self._patterns, self._errors = plans, patterns, errors
         lineages: dict[str | None, _Lineage] = {None: _Lineage()}
         for plan in plans:
             lineages[plan.step_name] = lineages[plan.source].after(plan)
@@ -217,6 +219,8 @@ class _Linker:
             for output in self._outputs(place)
         }
         close = get_close_matches(name, others, n=1)
+        before = self._plans[: taker.step]
+        by_well = [plan.step_name for plan in before if plan.group_by is Component.WELL]
         if later and later[0] == taker:
             remedy = "only it gives that itself"
         elif later and later[0].step == taker.step and later[0].group != taker.group:
@@ -225,6 +229,11 @@ class _Linker:
             remedy = f"{self._describe(later[0])} gives it, but later; put it before"
         elif close:
             remedy = f"did you mean {close[0]!r} of {others[close[0]]}?"
+        elif by_well:
+            remedy = (
+                f"the functions of step {by_well[-1]!r} differ by well: give it in these wells "
+                "too, or write this step's functions by well and take it where it is given"
+            )
         elif others:
             given = ", ".join(f"{output!r} of {giver}" for output, giver in others.items())
             remedy = f"before it there is {given}"
@@ -241,10 +250,7 @@ class _Linker:
         )
 
     def _where(self, place: _Place) -> KeyPath:
-        # patterns were read without mistake when the plans were made; groups keep their order
-        at: KeyPath = ("steps", place.step, "func")
-        pattern = parse_pattern(self._pipeline.steps[place.step].func, at)
-        return pattern.entries[place.group].calls[place.number].at
+        return self._patterns[place.step].entries[place.group].calls[place.number].at
 
     def _before(self, taker: _Place) -> Iterator[_Place]:
         for place in self._all():

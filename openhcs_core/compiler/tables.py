@@ -1,13 +1,21 @@
 """Plate tables: one for every CSV output of every step."""
 
+from dataclasses import dataclass, field
+
 from openhcs_core.materialization import CsvOptions
-from openhcs_core.plan import OutputFile, StepPlan, TablePlan, output_files
+from openhcs_core.plan import PlatePlan, TablePlan, output_files
 
 
-def plan_tables(
-    plans: tuple[StepPlan, ...], wells: tuple[str, ...], plate_map: str | None
-) -> tuple[TablePlan, ...]:
-    """Return the plate tables.
+@dataclass
+class _Members:
+    """The groups and wells that give an output."""
+
+    groups: dict[str | None, None] = field(default_factory=dict)
+    wells: set[str] = field(default_factory=set)
+
+
+def plan_tables(plate: PlatePlan, plate_map: str | None) -> tuple[TablePlan, ...]:
+    """Return the plate tables of a plate's steps.
 
     Parameters
     ----------
@@ -15,19 +23,22 @@ def plan_tables(
         Digest of the plate map.
     """
     tables: list[TablePlan] = []
-    for plan in plans:
-        outputs: dict[tuple[str, str], list[OutputFile]] = {}
-        for output in output_files(plan):
-            if isinstance(output.options, CsvOptions):
-                suffix = output.options.filename_suffix
-                outputs.setdefault((output.output, suffix), []).append(output)
+    for plan in plate.steps:
+        outputs: dict[tuple[str, str], _Members] = {}
+        for own, wells in plate.variants(plan):
+            for output in output_files(own):
+                if isinstance(output.options, CsvOptions):
+                    suffix = output.options.filename_suffix
+                    members = outputs.setdefault((output.output, suffix), _Members())
+                    members.groups[output.group] = None
+                    members.wells |= set(wells)
         tables.extend(
             TablePlan(
                 step_name=plan.step_name,
                 output=name,
                 suffix=suffix,
-                groups=tuple(output.group for output in members),
-                wells=wells,
+                groups=tuple(members.groups),
+                wells=tuple(well for well in plate.wells if well in members.wells),
                 plate_map=plate_map,
             )
             for (name, suffix), members in outputs.items()

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from openhcs_core.compiler.components import ComponentValues, component_values, values_after
+from openhcs_core.compiler.components import values_after
+from openhcs_core.compiler.plate_values import ComponentValues
 from openhcs_core.compiler.request import CompileRequest, ErrorList
 from openhcs_core.config import MaterializeConfig
 from openhcs_core.constants import Backend, Component
@@ -26,9 +27,7 @@ def declare_zarr_stores(
     steps = {step.name: step for step in request.pipeline.steps}
     kept = {name for name, step in steps.items() if step.keep or step.materialize is not None}
     kept |= {plan.step_name for plan in plans} - {plan.source for plan in plans}
-    values: dict[str | None, ComponentValues] = {
-        None: component_values(request.index, request.wells)
-    }
+    values: dict[str | None, ComponentValues] = {None: request.values}
     declared = []
     for plan in plans:
         values[plan.step_name] = values_after(plan, values[plan.source])
@@ -74,7 +73,7 @@ def _declare(request: CompileRequest, own: MaterializeConfig, values: ComponentV
         zarr=request.storage.zarr,
         scale_um=scale_um,
         channels={channel: names[channel] for channel in values[Component.CHANNEL]},
-        sites=index.sites,
+        sites=request.sites,
         z_indices=tuple(int(z_index) for z_index in values[Component.Z_INDEX]),
         timepoints=tuple(int(timepoint) for timepoint in values[Component.TIMEPOINT]),
         sub_dir=own.sub_dir,

@@ -35,7 +35,10 @@ def _check_selection(wells: str | tuple[str, ...]) -> str | tuple[str, ...]:
 
 def _check_stacked(components: tuple[Component, ...]) -> tuple[Component, ...]:
     if Component.WELL in components:
-        raise ValueError("a step works on one well; well cannot be stacked")
+        raise ValueError(
+            "well cannot be stacked: steps over a whole plate do not exist yet; stack what one "
+            "well has (site, channel, z_index, timepoint); plate tables join the wells' rows"
+        )
     if len(set(components)) < len(components):
         raise ValueError("a component stands twice; name each once")
     return components

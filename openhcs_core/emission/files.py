@@ -24,9 +24,10 @@ from openhcs_core.plan import (
 
 def emit_plan_files(plate: PlatePlan) -> dict[str, str]:
     """Return the text of every plan file of a plate, by path relative to its results."""
-    files = {plan_path(plan.step_name): encode_plan(plan) for plan in plate.steps}
+    texts = {key: encode_plan(plan) for key, plan in _distinct_plans(plate).items()}
+    files = {plan_path(plan.step_name): texts[id(plan)] for plan in plate.steps}
     for step, wells in plate.well_steps.items():
-        files |= {plan_path(step, well): encode_plan(plan) for well, plan in wells.items()}
+        files |= {plan_path(step, well): texts[id(plan)] for well, plan in wells.items()}
     files |= {store_plan_path(store.step_name): encode_plan(store) for store in plate.stores}
     files |= {
         table_plan_path(table.step_name, table.file): encode_plan(table) for table in plate.tables
@@ -48,17 +49,22 @@ def emit_plan_index(compiled: CompiledPipeline) -> str:
 
 def plate_targets(plate: PlatePlan) -> list[str]:
     """Return every manifest and final output of a plate, relative to its results."""
-    targets = [path for plan in plate.steps for path in _step_targets(plan, plate.wells)]
+    targets = [path for plan in plate.steps for path in _step_targets(plate, plan)]
     targets += [f"{store_path(store.step_name, store.sub_dir)}/zarr.json" for store in plate.stores]
     return targets + [table_path(table.step_name, table.file) for table in plate.tables]
 
 
-def _step_targets(plan: StepPlan, wells: tuple[str, ...]) -> list[str]:
-    files = list(well_files(plan))
+def _step_targets(plate: PlatePlan, plan: StepPlan) -> list[str]:
+    files = {
+        well: of
+        for own, wells in plate.variants(plan)
+        for of in [[*well_files(own)]]
+        for well in wells
+    }
     targets = []
-    for well in wells:
+    for well in plate.wells:
         targets.append(manifest_path(plan.step_name, well))
-        targets += [file.path(plan.step_name, well) for file in files]
+        targets += [file.path(plan.step_name, well) for file in files[well]]
         if plan.store is not None:
             store = plan.store
             folder = kept_well_folder(plan.step_name, store.backend, well, store.sub_dir)
@@ -67,8 +73,7 @@ def _step_targets(plan: StepPlan, wells: tuple[str, ...]) -> list[str]:
 
 
 def _index_plate(plate: PlatePlan) -> dict[str, Any]:
-    # wells that share an override share one plan object: digest each object once
-    digests = {id(plan): plan_digest(plan) for plan in _all_plans(plate)}
+    digests = {key: plan_digest(plan) for key, plan in _distinct_plans(plate).items()}
     return {
         "wells": list(plate.wells),
         "steps": [plan.step_name for plan in plate.steps],
@@ -85,10 +90,17 @@ def _index_plate(plate: PlatePlan) -> dict[str, Any]:
             f"{table.step_name}/{table.file}": well_table_paths(table, "{well}")
             for table in plate.tables
         },
+        "table_wells": {
+            f"{table.step_name}/{table.file}": list(table.wells)
+            for table in plate.tables
+            if table.wells != plate.wells
+        },
         "resources": {step: resources.model_dump() for step, resources in plate.resources.items()},
         "conversions": [conversion.as_dict() for conversion in plate.conversions],
     }
 
 
-def _all_plans(plate: PlatePlan) -> list[StepPlan]:
-    return [*plate.steps, *(plan for wells in plate.well_steps.values() for plan in wells.values())]
+def _distinct_plans(plate: PlatePlan) -> dict[int, StepPlan]:
+    """Return every plan object once, by its id: wells with equal plans share one."""
+    own = [plan for wells in plate.well_steps.values() for plan in wells.values()]
+    return {id(plan): plan for plan in (*plate.steps, *own)}

@@ -31,7 +31,7 @@ from openhcs_core.plan import (
     taken_files,
     well_files,
 )
-from openhcs_core.planes import WELL_REGEX
+from openhcs_core.planes import WELL_REGEX, split_well, well_order
 
 K = TypeVar("K")
 
@@ -40,11 +40,17 @@ _WELL_CONSTRAINTS = {"well": WELL_REGEX}
 _ENVIRONMENT = "    conda:\n        OPENHCS_ENVIRONMENT"
 """Software of jobs for those who let Snakemake deploy it; a name of workflow/rules/common.smk."""
 _ROW_CONSTRAINTS = {"row": "[A-Z]{1,2}", "column": "[0-9]{2}"}
+_SLASH = r"\W?"
+"""What may stand between row and column; a plain slash would be one of the path."""
 
 
 @dataclass(frozen=True)
 class _StepRule:
-    """What a step's rule consists of; plates with equal ones share the rule."""
+    """What a step's rule consists of; plates with equal ones share the rule.
+
+    Where functions differ by well so that files do, the step has several rules: `wells` has the
+    wells of this one, and is empty where it is the rule of all.
+    """
 
     step: str
     source: str | None
@@ -56,6 +62,8 @@ class _StepRule:
     outputs: tuple[tuple[str, str], ...]
     specials: tuple[str, ...]
     priority: int
+    wells: tuple[str, ...] = ()
+    number: int = 1
 
     @property
     def well(self) -> str:
@@ -74,8 +82,8 @@ def emit_rules(compiled: CompiledPipeline) -> str:
     blocks = [_HEADER]
     names = _Names()
     for rule, plates in _shared(_step_rules(compiled)):
-        blocks.append(_emit_step(compiled.results, rule, plates, names.new(plates, rule.step)))
-        if rule.store is Backend.ZARR:
+        blocks.append(_emit_step(compiled.results, rule, plates, names.of_step(rule, plates)))
+        if rule.store is Backend.ZARR and rule.number == 1:
             name = names.new(plates, rule.step, "store")
             blocks.append(_emit_store(compiled.results, rule, plates, name))
     for table, plates in _shared(_plate_tables(compiled)):
@@ -93,6 +101,9 @@ class _Names:
     def __init__(self) -> None:
         self._used: set[str] = set()
 
+    def of_step(self, rule: _StepRule, plates: list[str]) -> str:
+        return self.new(plates, rule.step, *([str(rule.number)] if rule.number > 1 else []))
+
     def new(self, plates: list[str], *parts: str) -> str:
         name = rule_name(*parts)
         number = 1
@@ -106,7 +117,21 @@ class _Names:
 def _step_rules(compiled: CompiledPipeline) -> Iterator[tuple[_StepRule, str]]:
     for plate in compiled.plates:
         for priority, plan in enumerate(plate.steps):
-            yield _describe(plate, plan, priority), plate.name
+            for rule in _rules_of_step(plate, plan, priority):
+                yield rule, plate.name
+
+
+def _rules_of_step(plate: PlatePlan, plan: StepPlan, priority: int) -> list[_StepRule]:
+    """Return one rule, or one for each set of wells whose jobs read or write other files."""
+    found: dict[_StepRule, list[str]] = {}
+    for own, wells in plate.variants(plan):
+        found.setdefault(_describe(plate, own, priority), []).extend(wells)
+    if len(found) == 1:
+        return list(found)
+    return [
+        replace(rule, wells=tuple(sorted(wells, key=well_order)), number=number)
+        for number, (rule, wells) in enumerate(found.items(), start=1)
+    ]
 
 
 def _describe(plate: PlatePlan, plan: StepPlan, priority: int) -> _StepRule:
@@ -175,7 +200,7 @@ def _emit_step(results: str, rule: _StepRule, plates: list[str], name: str) -> s
         _section("output", outputs),
         _section("log", {"": here.text(log_path(rule.step, well))}),
         f"    benchmark:\n        {here.text(benchmark_path(rule.step, well))}",
-        _section("wildcard_constraints", _constraints(plates, rule.well)),
+        _section("wildcard_constraints", _constraints(plates, rule)),
         f"    priority: {rule.priority}",
         _ENVIRONMENT,
         _section("resources", _resources(rule)),
@@ -262,9 +287,22 @@ def _shell_literal(text: str) -> str:
     return shlex.quote(text).replace("{", "{{").replace("}", "}}")
 
 
-def _constraints(plates: list[str], well: str) -> dict[str, str]:
-    wells = _WELL_CONSTRAINTS if well == "{well}" else _ROW_CONSTRAINTS
+def _constraints(plates: list[str], rule: _StepRule) -> dict[str, str]:
+    is_row = rule.store is Backend.ZARR
+    wells = _ROW_CONSTRAINTS if is_row else _WELL_CONSTRAINTS
+    if rule.wells and is_row:  # row and column together are one of the wells
+        wells = wells | {"row": f"(?={_any_well(rule.wells, between=_SLASH)}){wells['row']}"}
+    elif rule.wells:
+        wells = {"well": _any_well(rule.wells)}
     return {"plate": _any_of(plates)} | {key: json.dumps(value) for key, value in wells.items()}
+
+
+def _any_well(wells: tuple[str, ...], between: str = "") -> str:
+    """Return a regular expression for some wells, such as ``A(?:01|02)|B(?:01)``."""
+    rows: dict[str, list[str]] = {}
+    for row, column in map(split_well, wells):
+        rows.setdefault(row, []).append(column)
+    return "|".join(f"{row}{between}(?:{'|'.join(columns)})" for row, columns in rows.items())
 
 
 def _any_of(plates: list[str]) -> str:

@@ -93,6 +93,11 @@ class PlateIndex:
         return tuple(dict.fromkeys(image.key.well for image in self.images))
 
     @property
+    def channel_names(self) -> dict[str, str]:
+        """Display name by channel id."""
+        return {channel.id: channel.name for channel in self.channels}
+
+    @property
     def sites(self) -> tuple[int, ...]:
         """Sites that any well has, ascending."""
         return tuple(sorted({image.key.site for image in self.images}))

@@ -154,7 +154,7 @@ class StorePlan(FrozenModel):
     sites : tuple of int
         Sites of the plate; a site's position is the name of its field.
     z_indices, timepoints : tuple of int
-        The z and t axes, the same in every well.
+        The z and t axes, the same in every well that has the same functions.
     sub_dir : str or None
         Folder below the plate's results that the images lie in; None for the usual one.
     """
@@ -302,7 +302,7 @@ class TablePlan(FrozenModel):
     groups : tuple of str or None
         The groups that give this output.
     wells : tuple of str
-        In plate order.
+        Those whose functions give this output, in plate order.
     plate_map : str or None
         Digest of the plate map's bytes.
     """
@@ -342,7 +342,9 @@ class PlatePlan(FrozenModel):
     steps : tuple of StepPlan
         In pipeline order.
     well_steps : dict
-        Step name to well to the plan of a well that has its own.
+        Step name to well to the plan of a well that has its own. Wells with equal plans share
+        one object. Where functions differ by well every well has its own, and `steps` has the
+        one that most wells share.
     resources : dict
         By step name.
     conversions : tuple of PlannedConversion
@@ -361,6 +363,15 @@ class PlatePlan(FrozenModel):
     def step_plan(self, plan: StepPlan, well: str) -> StepPlan:
         """Return a well's own plan of a step, or the step's."""
         return self.well_steps.get(plan.step_name, {}).get(well, plan)
+
+    def variants(self, plan: StepPlan) -> list[tuple[StepPlan, tuple[str, ...]]]:
+        """Return the plans that a step's wells have, each with its wells, in plate order."""
+        own = self.well_steps.get(plan.step_name, {})
+        found: dict[int, tuple[StepPlan, list[str]]] = {}
+        for well in self.wells:
+            mine = own.get(well, plan)
+            found.setdefault(id(mine), (mine, []))[1].append(well)
+        return [(mine, tuple(wells)) for mine, wells in found.values()]
 
     @property
     def job_count(self) -> int:

@@ -87,12 +87,13 @@ def _has_planes(folder: Path) -> bool:
 
 def _written(plate: PlatePlan) -> Iterator[str]:
     for plan in plate.steps:
-        files = list(well_files(plan))
-        for well in plate.wells:
-            yield from (file.path(plan.step_name, well) for file in files)
-            if plan.store is not None:
-                store = plan.store
-                yield kept_well_folder(plan.step_name, store.backend, well, store.sub_dir)
+        for own, wells in plate.variants(plan):
+            files = list(well_files(own))
+            for well in wells:
+                yield from (file.path(plan.step_name, well) for file in files)
+                if plan.store is not None:
+                    store = plan.store
+                    yield kept_well_folder(plan.step_name, store.backend, well, store.sub_dir)
     for table in plate.tables:
         yield table_path(table.step_name, table.file)
         yield partial_table_path(table.step_name, table.file)

@@ -30,13 +30,12 @@ def remove_orphaned_manifests(compiled: CompiledPipeline) -> list[Path]:
 def _expected(plate: PlatePlan, folder: Path) -> Iterator[tuple[Path, Path, str]]:
     """Yield manifest, plan file and plan digest of every step and well."""
     for plan in plate.steps:
-        step, own = plan.step_name, plate.well_steps.get(plan.step_name, {})
-        common = folder / plan_path(step), plan_digest(plan)
-        for well in plate.wells:
-            plan_file, digest = common
-            if well in own:
-                plan_file, digest = folder / plan_path(step, well), plan_digest(own[well])
-            yield folder / manifest_path(step, well), plan_file, digest
+        step, with_own = plan.step_name, plate.well_steps.get(plan.step_name, {})
+        for own, wells in plate.variants(plan):
+            digest = plan_digest(own)
+            for well in wells:
+                plan_file = folder / plan_path(step, well if well in with_own else None)
+                yield folder / manifest_path(step, well), plan_file, digest
 
 
 def _is_newer(path: Path, than: Path) -> bool:

@@ -91,7 +91,7 @@ def _write_tables(status: PlateStatus, folder: Path) -> Iterator[tuple[str, str]
     """Write partial tables where wells are missing; yield what there is."""
     for table in status.plate.tables:
         name = table_path(table.step_name, table.file)
-        done = status.done[table.step_name]
+        done = tuple(well for well in status.done[table.step_name] if well in table.wells)
         if name in status.tables:
             yield "table", f"{folder}/{name}"
             continue
@@ -116,7 +116,9 @@ def _other_results(plate: PlatePlan, folder: Path) -> Iterator[tuple[str, str]]:
     for plan in plate.steps:
         if plan.store is not None and plan.step_name not in kept:
             places.append(("images", image_folder(plan.step_name, "", plan.store.sub_dir)))
-        kinds = {output.options.kind for output in output_files(plan)}
+        kinds = {
+            output.options.kind for own, _ in plate.variants(plan) for output in output_files(own)
+        }
         places += [
             (name, f"{OUTPUT_FOLDERS[kind]}/{plan.step_name}/")
             for kind, name in _FOLDER_NAMES.items()

@@ -205,7 +205,7 @@ class _PlateReader:
         """Return tables that are not done though their wells are, and those that are whole."""
         jobs, whole = [], set()
         for table in self._plate.tables:
-            if tuple(self._done[table.step_name]) != table.wells:
+            if not set(table.wells) <= set(self._done[table.step_name]):
                 continue
             path = table_path(table.step_name, table.file)
             inputs = [table_plan_path(table.step_name, table.file)]

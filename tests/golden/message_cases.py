@@ -224,6 +224,21 @@ SECTIONS = {
         ),
         Case("A channel the plate does not have", _step("{name: s, func: {GFP: openhcs:tophat}}")),
         Case(
+            "A well without a function, and a function for a well that does not exist",
+            _step("{name: s, group_by: well, func: {A01: openhcs:tophat, B07: openhcs:tophat}}"),
+        ),
+        Case(
+            "A mistake in one well's function",
+            _step(
+                "{name: s, group_by: well, passthrough: [A02], "
+                "func: {A01: {openhcs:tophat: {selem: 3}}}}"
+            ),
+        ),
+        Case(
+            "Wells stacked",
+            _step("{name: s, func: 'openhcs:max_projection', variable_components: [well]}"),
+        ),
+        Case(
             "An override for a well that does not exist",
             {
                 "config/pipeline.yaml": PIPELINE

@@ -30,6 +30,7 @@ CASES = {
     "gpu": {"demo": "gpu", "other": "gpu"},
     "gpu_none": {"demo": "gpu_or_cpu"},
     "sub_dirs": {"demo": "sub_dirs", "other": "demo"},
+    "by_well": {"demo": "by_well"},
 }
 GPU = {"gpu_none": "none"}
 STORAGE = {"kept_as_tiff": VFSConfig(materialization="disk")}

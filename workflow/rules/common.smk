@@ -32,7 +32,7 @@ def openhcs_well_tables(table, wildcards):
     folder = f"{OPENHCS['results']}/{wildcards.plate}"
     return [
         f"{folder}/{path.replace('{well}', well)}"
-        for well in plate["wells"]
+        for well in plate["table_wells"].get(table, plate["wells"])
         for path in plate["tables"][table]
     ]
 

@@ -149,7 +149,7 @@ def test_groups_are_paired_by_their_values(compile_steps):
         "name: find, func: {'1': t:find, '2': t:find2}, passthrough: ['3']",
         "name: stitch, func: {'2': t:stitch, DAPI: t:stitch}, passthrough: ['3']",
     )
-    assert [_inputs(stitch, group)[0].group for group in (0, 1)] == ["2", "1"]
+    assert [_inputs(stitch, group)[0].group for group in (0, 1)] == ["1", "2"]
     assert _linked(find) == ["positions"] * 2
     taken = stitch.as_dict("B02")["special_inputs"]
     assert taken["1.positions"] == {"path": "special/find/B02.1.positions.zip", "backend": "disk"}
