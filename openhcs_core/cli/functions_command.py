@@ -8,6 +8,7 @@ import click
 from openhcs_core.config import WorkflowConfig, load_yaml, validate
 from openhcs_core.errors import OpenHCSError, collecting, raise_all
 from openhcs_core.pipeline import ProcessingContract
+from openhcs_core.pipeline.value_types import ValueType
 from openhcs_core.plan import SpecialOutputPlan
 from openhcs_core.registry import FunctionMetadata, RegistryService
 from openhcs_core.session.user_modules import open_functions
@@ -115,9 +116,15 @@ def show_command(ref: str, *, config: str | None, as_json: bool) -> None:
         text = f"  {name} = {default}  ({_limits(schema)})  {schema.get('description', '')}"
         print(text.rstrip())
     for special in metadata.special_inputs:
-        print(f"  takes {special} (a special output of an earlier function)")
+        type_ = _type(metadata.special_input_types.get(special))
+        print(f"  takes {special}{type_} (a special output of an earlier function)")
     for output in metadata.special_outputs:
-        print(f"  gives {output.name} ({_files(output)})")
+        type_ = _type(metadata.special_output_types.get(output.name))
+        print(f"  gives {output.name}{type_} ({_files(output)})")
+
+
+def _type(type_: ValueType | None) -> str:
+    return "" if type_ is None else f": {type_}"
 
 
 def _files(output: SpecialOutputPlan) -> str:

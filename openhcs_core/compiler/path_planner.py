@@ -10,6 +10,7 @@ from openhcs_core.compiler.overrides import PatternOverride, apply_overrides
 from openhcs_core.compiler.plate_values import ComponentValues
 from openhcs_core.compiler.request import CompileRequest, ErrorList, FunctionCatalogue
 from openhcs_core.compiler.special_links import link_special_inputs
+from openhcs_core.compiler.special_types import check_special_types
 from openhcs_core.config import KeyPath, Level, LocatedDocument, PipelineConfig, StepConfig
 from openhcs_core.errors import CompileError, OpenHCSError, raise_all
 from openhcs_core.pipeline import (
@@ -77,6 +78,8 @@ def initialize_step_plans(
         plans.append(plan)
     raise_all(request.document.path, errors.errors)
     linked = link_special_inputs(plans, patterns, errors)
+    raise_all(request.document.path, errors.errors)
+    check_special_types(linked, patterns, request, errors)
     raise_all(request.document.path, errors.errors)
     return linked
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from openhcs_core.pipeline import ProcessingContract
+from openhcs_core.pipeline.type_hints import special_input_types, special_output_types
 from openhcs_core.plan import SpecialOutputPlan
 from openhcs_core.registry.signatures import annotated_schema, first_line, plain_defaults
 from openhcs_core.registry.unified_registry import FunctionMetadata
@@ -41,6 +42,8 @@ def describe_declared(
             for output in getattr(function, "special_outputs", ())
         ),
         special_inputs=special_inputs,
+        special_input_types=special_input_types(function),
+        special_output_types=special_output_types(function),
         chain_breaker=getattr(function, "chain_breaker", False),
         versions=dict(versions),
     )

@@ -10,6 +10,7 @@ from openhcs_core.config import FrozenModel
 from openhcs_core.constants import MemoryType
 from openhcs_core.errors import CompileError
 from openhcs_core.pipeline import ProcessingContract
+from openhcs_core.pipeline.value_types import ValueType
 from openhcs_core.plan import SpecialOutputPlan
 
 
@@ -36,6 +37,8 @@ class FunctionMetadata(FrozenModel):
         Takes slices as ``[Y, X]``.
     special_inputs : tuple of str
         Keyword parameters that take special outputs of earlier functions; not in the schema.
+    special_input_types, special_output_types : dict
+        By name, what type hints say of them; those without hints are left out.
     chain_breaker : bool
         Nothing goes on from its image.
     """
@@ -53,6 +56,8 @@ class FunctionMetadata(FrozenModel):
     as_2d: bool = False
     special_outputs: tuple[SpecialOutputPlan, ...] = ()
     special_inputs: tuple[str, ...] = ()
+    special_input_types: dict[str, ValueType] = {}
+    special_output_types: dict[str, ValueType] = {}
     chain_breaker: bool = False
     versions: dict[str, str] = {}
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from openhcs_core.errors import StepFunctionError
 from openhcs_core.materialization import describe
+from openhcs_core.pipeline.travel import WHAT_TRAVELS
 from openhcs_core.planes import PlaneKey
 
 if TYPE_CHECKING:
@@ -33,11 +34,6 @@ _NPY_VERSION = (3, 0)
 _DEEPEST = 100
 _LONGEST = 10_000
 """Bits of an integer: JSON readers refuse numbers of some thousand digits."""
-_TRAVEL = (
-    "None, bool, int, float, str, and lists, tuples and dicts of these; numpy arrays and numbers "
-    "without objects; pandas DataFrames with columns of such numbers or of text, times or plain "
-    "values"
-)
 
 
 def encode_values(values: Sequence[tuple[tuple[PlaneKey, ...], Any]], who: str) -> bytes:
@@ -227,7 +223,7 @@ class _Encoder:
     def _refusal(self, value: Any, at: str, found: str | None = None) -> StepFunctionError:
         return StepFunctionError(
             f"{self._who}: {at} is {found or _describe(value)}, which cannot travel to another "
-            f"step; what travels: {_TRAVEL}"
+            f"step; what travels: {WHAT_TRAVELS}"
         )
 
 

@@ -176,9 +176,14 @@ class _Fields:
         count = 1 if self.flag("Waves") is False else self.number("NWavelengths")
         numbers = range(1, count + 1) if count is not None else sorted(names)
         return {
-            str(number): names.get(number, "").strip('"').strip() or f"w{number}"
+            str(number): _unquoted(names.get(number, "")).strip() or f"w{number}"
             for number in numbers
         }
+
+
+def _unquoted(text: str) -> str:
+    """Return text without the quotes around it; those that belong to a name stay."""
+    return text.removeprefix('"').removesuffix('"')
 
 
 def _is_true(text: str) -> bool:

@@ -32,6 +32,14 @@ def test_names_keep_commas_quotes_aside_and_letters_of_windows(read):
     assert htd.channels == {"1": "405ex, 570-630 ‰ µ", "2": "w2"}
 
 
+@pytest.mark.parametrize("name", ['DAPI "405"', '"x"', "{a}, $b's", "細胞 é"])
+def test_names_of_waves_are_taken_to_the_letter(tmp_path, name):
+    path = tmp_path / "P.HTD"
+    text = f'"HTSInfoFile", Version 1.0\n"NWavelengths", 1\n"WaveName1", "{name}"\n'
+    path.write_text(text, encoding="utf-8-sig")
+    assert read_htd(path, "P.HTD").channels == {"1": name}
+
+
 def test_a_description_over_several_lines_with_a_stray_quote(read):
     htd = read('"Description", "first "line"\r\nsecond, line\r\n"XSites", 3\r\n"YSites", 2\r\n')
     assert (htd.sites, htd.grid) == (6, (2, 3))

@@ -1,0 +1,31 @@
+"""Benchmarks can be run alone; what they measure is for people to judge."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("compile_plate.py", "8", "2"), "8 wells x 2 steps: "),
+        (
+            ("dry_run.py", "--wells", "3", "--steps", "2", "--repeats", "1"),
+            "3 wells x 2 steps, 9 jobs, CPU of snakemake -n:",
+        ),
+    ],
+)
+def test_it_runs_on_a_small_plate(tmp_path, arguments, expected):
+    run = subprocess.run(
+        [sys.executable, str(BENCHMARKS / arguments[0]), *arguments[1:]],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith(expected)
