@@ -5,9 +5,6 @@ by content and library versions, so that nothing is imported while both stay as 
 """
 
 import logging
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +16,7 @@ from pydantic import ValidationError
 
 import openhcs_core
 from openhcs_core.errors import CompileError, UnreadableFunctionError
+from openhcs_core.pipeline.child_process import run_module
 from openhcs_core.plan import SOURCE_VERSION, canonical_json, digest_bytes, digest_text
 from openhcs_core.registry.cache import cache_file, write_cache
 from openhcs_core.registry.unified_registry import FunctionMetadata, LibraryRegistryBase
@@ -151,26 +149,17 @@ def _installed(libraries: Mapping[str, str]) -> dict[str, str]:
 
 
 def _ask_child(path: Path, timeout_s: float) -> ModuleDescription:
-    with subprocess.Popen(
-        [sys.executable, "-m", _CHILD, str(path)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        start_new_session=True,  # so that what a hanging module started ends with it
-    ) as child:
-        try:
-            answer, _ = child.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired as error:
-            raise CompileError(
-                f"{path}: not imported after {timeout_s:g} s; a module only defines functions: "
-                "move what waits or computes into one"
-            ) from error
-        finally:
-            if child.poll() is None:
-                os.killpg(child.pid, signal.SIGKILL)
+    try:
+        answer, exit_code = run_module(_CHILD, str(path), timeout_s=timeout_s)
+    except TimeoutError as error:
+        raise CompileError(
+            f"{path}: not imported after {timeout_s:g} s; a module only defines functions: "
+            "move what waits or computes into one"
+        ) from error
     try:
         return ModuleDescription.model_validate_json(answer)
     except ValidationError as error:
         raise CompileError(
-            f"{path}: Python ended (exit code {child.returncode}) while the module was imported; "
+            f"{path}: Python ended (exit code {exit_code}) while the module was imported; "
             f"run it to see why: {sys.executable} {path}"
         ) from error

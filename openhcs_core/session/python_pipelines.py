@@ -1,14 +1,12 @@
 """Pipelines written in Python: run in a child process."""
 
 import json
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Iterable
 
 from openhcs_core.compiler import PythonPipeline, build_document
 from openhcs_core.errors import ConfigError
+from openhcs_core.pipeline.child_process import run_module
 from openhcs_core.pipeline.script_data import ScriptData
 from openhcs_core.registry import RegistryService
 
@@ -43,26 +41,17 @@ def load_python(
 
 
 def _run(path: str, modules: Iterable[str], timeout_s: float) -> ScriptData:
-    with subprocess.Popen(
-        [sys.executable, "-m", _CHILD, path, *modules],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        start_new_session=True,  # so that what a hanging script started ends with it
-    ) as child:
-        try:
-            answer, _ = child.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired as error:
-            raise ConfigError(
-                f"{path}: not read after {timeout_s:g} s; a pipeline file only defines "
-                "pipeline_steps: take out what waits or computes"
-            ) from error
-        finally:
-            if child.poll() is None:
-                os.killpg(child.pid, signal.SIGKILL)
+    try:
+        answer, exit_code = run_module(_CHILD, path, *modules, timeout_s=timeout_s)
+    except TimeoutError as error:
+        raise ConfigError(
+            f"{path}: not read after {timeout_s:g} s; a pipeline file only defines "
+            "pipeline_steps: take out what waits or computes"
+        ) from error
     try:
         return ScriptData.model_validate(json.loads(answer))
     except ValueError as error:
         raise ConfigError(
-            f"{path}: Python ended (exit code {child.returncode}) before the file was read; "
+            f"{path}: Python ended (exit code {exit_code}) before the file was read; "
             f"run it to see why: {sys.executable} {path}"
         ) from error
