@@ -68,6 +68,27 @@ def resolve_keys(
     if not pattern.is_component_dict:
         return pattern
     aliases = _aliases(step.group_by, known, names)
+    entries = _known_entries(pattern, step, aliases, known, names, errors)
+    entries |= _passthrough_entries(step, entries, aliases, known, names, errors, at)
+    left = tuple(value for value in needed or known if value not in entries)
+    if left:
+        errors.add(
+            f"step {step.name!r}: no function for {_listing(step.group_by, left, names)}; "
+            "add one, or list the value under passthrough",
+            at,
+        )
+    return Pattern(tuple(entries[value] for value in sorted(entries, key=natsort_key)))
+
+
+def _known_entries(
+    pattern: Pattern,
+    step: StepConfig,
+    aliases: Mapping[str, str],
+    known: tuple[str, ...],
+    names: Mapping[str, str],
+    errors: ErrorList,
+) -> dict[str, PatternEntry]:
+    """Return the entries by component value; note those that fit nothing, or twice."""
     entries: dict[str, PatternEntry] = {}
     for entry in pattern.entries:
         value = aliases.get(str(entry.value))
@@ -85,15 +106,7 @@ def resolve_keys(
             )
         else:
             entries[value] = PatternEntry(value, entry.calls, entry.at)
-    entries |= _passthrough_entries(step, entries, aliases, known, names, errors, at)
-    left = tuple(value for value in needed or known if value not in entries)
-    if left:
-        errors.add(
-            f"step {step.name!r}: no function for {_listing(step.group_by, left, names)}; "
-            "add one, or list the value under passthrough",
-            at,
-        )
-    return Pattern(tuple(entries[value] for value in sorted(entries, key=natsort_key)))
+    return entries
 
 
 def _passthrough_entries(

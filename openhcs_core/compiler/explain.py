@@ -238,6 +238,7 @@ def _explain_settings(
         "resources.mem_mb": (jobs.mem_mb, "predicted"),
         "resources.runtime": (jobs.runtime_min, Level.DEFAULT.value),
     }
+    of_gpu = {"resources.gpu": jobs.gpu, "resources.gpu_model": jobs.gpu_model}
     is_read = any(other.source == step.step_name for other in plan.steps)
     for path, origin in _origins(request, ("steps", number)):
         if path[0] in _NOT_SETTINGS:
@@ -247,6 +248,9 @@ def _explain_settings(
         if value.value is None and value.name in of_job:
             effective, source = of_job[value.name]
             value = ExplainedValue(name=value.name, value=effective, origin=source)
+        elif value.name in of_gpu and value.value != of_gpu[value.name]:
+            note = _why_no_gpu(value, request)
+            value = value.model_copy(update={"value": of_gpu[value.name]})
         elif value.name == "slice_by_slice" and value.value is not None and not takes_both:
             note = _UNUSED_SLICES
         elif value.name == "keep" and not value.value and step.store is not None:
@@ -254,6 +258,14 @@ def _explain_settings(
         elif value.value == "previous" and number > 0 and step.source is None:
             note = _AFTER_BREAKER
         yield value.model_copy(update={"note": note})
+
+
+def _why_no_gpu(given: ExplainedValue, request: CompileRequest) -> str:
+    """Return why jobs ask for other GPUs than a setting says, if it says anything."""
+    if given.value is None:
+        return ""
+    by_config = "execution.gpu is none" if request.gpu == "none" else "this step uses no GPU"
+    return f"{given.value} is not used: {by_config}"
 
 
 def _explain_storage(

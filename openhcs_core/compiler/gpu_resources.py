@@ -72,7 +72,8 @@ def _check_gpu(
                 )
         return 0
     gpu = 1 if settings.gpu is None else settings.gpu
-    if gpu == 0 and settings.gpu_model is not None:
+    levels = {request.origin(number, "resources", key).level for key in ("gpu", "gpu_model")}
+    if gpu == 0 and settings.gpu_model is not None and len(levels) == 1:
         errors.add(
             f"{prefix}resources.gpu is 0, so that it runs on the CPU, but gpu_model is "
             f"{settings.gpu_model!r}; leave one of them out",

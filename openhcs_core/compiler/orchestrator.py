@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from openhcs_core.config import ImageStorageConfig, OverrideConfig, StepSettings
+from openhcs_core.config import ImageStorageConfig, PipelineConfig, StepSettings
 from openhcs_core.microscopes import PlateIndex
 from openhcs_core.registry import RegistryService
 
@@ -26,8 +26,9 @@ class PipelineOrchestrator:
         How its kept images are stored.
     defaults : StepSettings
         Settings of every step that has none of its own.
-    overrides : tuple of OverrideConfig
-        Other parameters for some wells, as in a pipeline file.
+    pipeline : PipelineConfig, optional
+        A pipeline file's ``defaults``, ``storage`` and ``overrides`` hold for the steps that
+        are compiled, whichever these are.
     gpu : str
         ``execution.gpu`` of the config: ``auto`` or ``none``.
     """
@@ -38,5 +39,5 @@ class PipelineOrchestrator:
     functions: RegistryService
     storage: ImageStorageConfig = field(default_factory=ImageStorageConfig)
     defaults: StepSettings = field(default_factory=StepSettings)
-    overrides: tuple[OverrideConfig, ...] = ()
+    pipeline: PipelineConfig | None = None
     gpu: Literal["auto", "none"] = "auto"

@@ -1,5 +1,6 @@
 """Other parameters for some wells: ``overrides`` of the pipeline file."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,6 +9,7 @@ from openhcs_core.compiler.request import CompileRequest, ErrorList
 from openhcs_core.config import KeyPath
 from openhcs_core.errors import raise_all
 from openhcs_core.pipeline import FunctionCall, Pattern, PatternEntry
+from openhcs_core.planes import WELL_REGEX
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,13 @@ def _apply(
             errors.add(
                 f"override of step {override.step!r}, which one of these wells passes through "
                 "without a function; leave that well out",
+                override.at,
+            )
+            return pattern
+        if named := [key for key in override.parameters if re.fullmatch(WELL_REGEX, key)]:
+            errors.add(
+                f"override of step {override.step!r}: well {', '.join(named)} stands among its "
+                "parameters; 'wells' says which wells get them: write {min_area: 40} alone",
                 override.at,
             )
             return pattern

@@ -12,6 +12,7 @@ from openhcs_core.compiler.request import CompileRequest, ErrorList, FunctionCat
 from openhcs_core.compiler.special_links import link_special_inputs
 from openhcs_core.compiler.special_types import check_special_types
 from openhcs_core.config import KeyPath, Level, LocatedDocument, PipelineConfig, StepConfig
+from openhcs_core.constants import Component
 from openhcs_core.errors import CompileError, OpenHCSError, raise_all
 from openhcs_core.pipeline import (
     FunctionCall,
@@ -22,6 +23,7 @@ from openhcs_core.pipeline import (
 )
 from openhcs_core.plan import OWN_FOLDERS, FunctionPlan, GroupPlan, StepPlan
 
+_EXAMPLES = {Component.CHANNEL: "DAPI", Component.WELL: "A01"}
 _NO_CHAINS: Mapping[int, PatternEntry] = {}
 
 
@@ -214,7 +216,8 @@ def _check_settings(step: StepConfig, number: int, pattern: Pattern, errors: Err
     if step.passthrough and not pattern.is_component_dict:
         errors.add(
             f"step {step.name!r}: passthrough needs functions by {step.group_by}, such as "
-            "{DAPI: openhcs:tophat}; here one chain does all of them",
+            f"{{{_EXAMPLES.get(step.group_by, '1')}: openhcs:tophat}}; here one chain does all of "
+            "them",
             ("steps", number, "passthrough"),
         )
     sub_dir = step.materialize and step.materialize.sub_dir

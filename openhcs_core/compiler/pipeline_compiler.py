@@ -314,10 +314,10 @@ def _make_request(
     pipeline, document, warnings = resolve_steps(steps, orchestrator.functions)
     for text in warnings if warn else ():
         _logger.warning("%s", text)
+    if orchestrator.pipeline is not None:
+        pipeline = orchestrator.pipeline.model_copy(update={"steps": pipeline.steps})
     plate = SettingsLevel(Level.PLATE, document, (), orchestrator.defaults, orchestrator.storage)
-    resolved = resolve_pipeline(
-        pipeline.model_copy(update={"overrides": orchestrator.overrides}), document, [plate]
-    )
+    resolved = resolve_pipeline(pipeline, document, [plate])
     return CompileRequest(
         plate=orchestrator.plate,
         index=orchestrator.index,

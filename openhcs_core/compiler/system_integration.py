@@ -130,7 +130,13 @@ def _find_gpu(plan: StepPlanDict) -> Iterator[str]:
 
 
 def _find_special_inputs(plan: StepPlanDict) -> Iterator[str]:
-    for special in plan.get("special_inputs", {}).values():
+    for name, special in plan.get("special_inputs", {}).items():
+        if not isinstance(special, Mapping) or not {"path", "backend"} <= set(special):
+            yield (
+                f"Invalid special input path: {name!r} is {special!r}; "
+                "expected {'path': …, 'backend': …}"
+            )
+            continue
         path, backend = special["path"], special["backend"]
         if reason := _why_no_path(PurePosixPath(path), backend):
             yield f"Invalid special input path: {path}; {reason}"

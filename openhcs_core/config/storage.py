@@ -33,7 +33,7 @@ class ZarrConfig(FrozenModel):
 
     chunk_strategy: ZarrChunkStrategy = ZarrChunkStrategy.WELL
     compressor: ZarrCompressor = ZarrCompressor.ZSTD
-    compression_level: Annotated[int, Field(ge=0, le=9, description="Of blosc")] = 1
+    compression_level: Annotated[int, Field(ge=0, le=9, strict=True, description="Of blosc")] = 1
     ome_zarr_version: Literal["0.5"] = "0.5"
 
 
@@ -81,4 +81,4 @@ class VFSConfig(ImageStorageConfig):
     cache_dir: Annotated[
         str | None, Field(description="Folder of computed images; null means <results>/.cache")
     ] = None
-    cache_gb: Annotated[float, Field(gt=0)] = 50.0
+    cache_gb: Annotated[float, Field(gt=0, strict=True)] = 50.0

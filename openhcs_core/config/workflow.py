@@ -83,10 +83,13 @@ WellSelection = Annotated[str | tuple[str, ...], AfterValidator(_check_selection
 class ResourcesConfig(FrozenModel):
     """What a job of a step asks its scheduler for."""
 
-    mem_mb: Annotated[int, Field(ge=1)] | None = None
-    runtime: Annotated[int, Field(ge=1, description="Minutes")] | None = None
+    mem_mb: Annotated[int, Field(ge=1, strict=True)] | None = None
+    runtime: Annotated[int, Field(ge=1, strict=True, description="Minutes")] | None = None
     gpu: (
-        Annotated[int, Field(ge=0, description="GPUs, for functions that use one; 0: on the CPU")]
+        Annotated[
+            int,
+            Field(ge=0, strict=True, description="GPUs, for functions that use one; 0: on the CPU"),
+        ]
         | None
     ) = None
     gpu_model: (
@@ -109,9 +112,10 @@ class StepSettings(FrozenModel):
         Component, Field(description="The component whose value picks a component dict's entry")
     ] = Component.CHANNEL
     slice_by_slice: Annotated[
-        bool | None, Field(description="null: along anything but z, for functions that can do both")
+        bool | None,
+        Field(strict=True, description="null: along anything but z, for functions that do both"),
     ] = None
-    keep: Annotated[bool, Field(description="Keep the images")] = False
+    keep: Annotated[bool, Field(strict=True, description="Keep the images")] = False
     output_dtype: (
         Annotated[
             Literal["uint8", "uint16", "int32", "float32", "float64"],

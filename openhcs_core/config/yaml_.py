@@ -192,6 +192,22 @@ def validate(model: type[M], document: LocatedDocument) -> M:
     return checked
 
 
+_EXPECTED = {
+    "tuple_type": "a list, such as [a, b]",
+    "model_type": "settings (key: value) below it",
+    "dict_type": "a mapping (key: value) below it",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+}
+"""What pydantic's types of errors ask for, in the words of YAML."""
+
+
+def _shown(value: object) -> str:
+    return "nothing; leave the key out for none" if value is None else repr(value)
+
+
 def _problem(item: Any, document: LocatedDocument, model: type[FrozenModel]) -> ConfigError:
     """Turn one of pydantic's findings into an error a person can act on."""
     key_path = _key_path(item["loc"], document.data)
@@ -205,6 +221,8 @@ def _problem(item: Any, document: LocatedDocument, model: type[FrozenModel]) -> 
         message = f"required key {str(item['loc'][-1])!r} is missing"
     elif item["type"] == "too_short":
         message = "nothing stands here; at least one entry is needed"
+    elif item["type"] in _EXPECTED:
+        message = f"expected {_EXPECTED[item['type']]}; found {_shown(item['input'])}"
     else:
         message = f"{item['msg'].removeprefix('Value error, ')}; found {item['input']!r}"
     error = ConfigError(message)

@@ -222,9 +222,6 @@ class StepPlan(FrozenModel):
             What its job asks the scheduler for.
         """
         data = self.model_dump(mode="json")
-        functions = [
-            (group.value, function) for group in self.groups for function in group.functions
-        ]
         return {
             "step_name": self.step_name,
             "step_type": self.step_type,
@@ -240,27 +237,35 @@ class StepPlan(FrozenModel):
             "func": data["groups"],
             "variable_components": data["variable_components"],
             "group_by": data["group_by"],
-            "special_inputs": {
-                _special_key(special.name, group): {
-                    "path": special_path(
-                        special.step or self.step_name, well_id, special.group, special.name
-                    ),
-                    "backend": _special_backend(is_file=special.step is not None),
-                }
-                for group, function in functions
-                for special in function.special_inputs
-            },
-            "special_outputs": {
-                _special_key(output.name, group): {
-                    "path": special_path(self.step_name, well_id, group, output.name),
-                    "backend": _special_backend(is_file=output.is_linked),
-                }
-                for group, function in functions
-                for output in function.special_outputs
-            },
+            "special_inputs": self._special_inputs(well_id),
+            "special_outputs": self._special_outputs(well_id),
             "zarr_config": data["store"] and data["store"]["zarr"],
             "force_disk_output": self.store is not None,
             "visualize": False,
+        }
+
+    def _special_inputs(self, well_id: str) -> dict[str, dict[str, str]]:
+        return {
+            _special_key(special.name, group.value): {
+                "path": special_path(
+                    special.step or self.step_name, well_id, special.group, special.name
+                ),
+                "backend": _special_backend(is_file=special.step is not None),
+            }
+            for group in self.groups
+            for function in group.functions
+            for special in function.special_inputs
+        }
+
+    def _special_outputs(self, well_id: str) -> dict[str, dict[str, str]]:
+        return {
+            _special_key(output.name, group.value): {
+                "path": special_path(self.step_name, well_id, group.value, output.name),
+                "backend": _special_backend(is_file=output.is_linked),
+            }
+            for group in self.groups
+            for function in group.functions
+            for output in function.special_outputs
         }
 
 

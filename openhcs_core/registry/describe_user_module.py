@@ -9,7 +9,7 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from math import isfinite
@@ -43,7 +43,9 @@ def describe_module(path: Path) -> ModuleDescription:
         return ModuleDescription(problems=(ModuleProblem(message=str(error)),))
     lines = _assigned_lines(source)
     public = names.get("__all__", [name for name in lines if not name.startswith("_")])
-    values = {name: names[name] for name in map(str, public) if callable(names.get(name))}
+    if refusal := _refuse_all(public, names):
+        return ModuleDescription(problems=(ModuleProblem(message=f"{path}: {refusal}"),))
+    values = {name: names[name] for name in public if callable(names.get(name))}
     declared = {name: value for name, value in values.items() if _is_declared(value)}
     undeclared = {
         name: lines.get(name, 1)
@@ -70,6 +72,14 @@ def describe_module(path: Path) -> ModuleDescription:
         libraries=libraries,
         unversioned=unversioned,
     )
+
+
+def _refuse_all(public: object, names: Mapping[str, object]) -> str | None:
+    """Return what is wrong with the names that a module says are public."""
+    if not isinstance(public, list | tuple) or not all(isinstance(name, str) for name in public):
+        return f"__all__ is {short(public)}; expected a list of names"
+    missing = [name for name in public if name not in names]
+    return f"__all__ names {', '.join(missing)}, which it does not define" if missing else None
 
 
 def _describe_function(function: Callable[..., Any], ref: str) -> FunctionMetadata | list[str]:

@@ -15,6 +15,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from pydantic import ValidationError
+
 from openhcs_core.errors import CompileError
 from openhcs_core.plan import digest_text
 from openhcs_core.registry.user_source import ModuleSource, absolute
@@ -90,6 +92,12 @@ class _Importer(MetaPathFinder, Loader):
         return sys.modules[f"{self._package}.{top}"]
 
 
+def _first_line(error: BaseException) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(problem["msg"] for problem in error.errors())
+    return str(error).partition("\n")[0]
+
+
 def _explain(error: BaseException, source: ModuleSource) -> str:
     paths = {absolute(file.path): file.path for file in source.files.values()}
     frames = traceback.extract_tb(error.__traceback__)
@@ -99,7 +107,7 @@ def _explain(error: BaseException, source: ModuleSource) -> str:
         return (
             f"{where}: ends the process (exit code {error.code}) when it is imported; take it out"
         )
-    said = f"{where}: {type(error).__name__}: {error}"
+    said = f"{where}: {type(error).__name__}: {_first_line(error)}"
     if not isinstance(error, ImportError):
         return f"{said}; a module is imported to find its functions: mend it, or move it into one"
     if (error.name or "").partition(".")[0] == "openhcs":

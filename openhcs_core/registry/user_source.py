@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
 
@@ -23,11 +24,12 @@ _OURS = {"openhcs_core", "__main__"}
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file: its path as given, its bytes, its syntax without docstrings."""
+    """One file: its path as given, its bytes, its syntax and code without docstrings."""
 
     path: Path
     content: bytes
     tree: ast.Module
+    code: str
     is_package: bool = False
 
 
@@ -60,7 +62,7 @@ class ModuleSource:
     @cached_property
     def digest(self) -> str:
         """Digest of all its code, without comments, docstrings and layout: the version."""
-        code = {name: ast.unparse(file.tree) for name, file in self.files.items()}
+        code = {name: file.code for name, file in self.files.items()}
         native = _native_digests() if self.uses_native else {}
         return digest_text(canonical_json({"code": code, "native": native}))
 
@@ -91,6 +93,11 @@ def read_source(path: Path) -> ModuleSource:
         name = waiting.pop()
         for imported, is_relative in _imported_names(name, files[name]):
             top = imported.partition(".")[0]
+            if top == path.stem and not is_relative and _is_library(top):
+                raise CompileError(
+                    f"{files[name].path}: imports {top!r}, which is the library of that name to "
+                    f"other programs and {path} here; rename {path.name}"
+                )
             if top not in files and _find(path.parent, top) is None:
                 uses_native |= f"{imported}.".startswith(f"{_NATIVE}.")
                 if not is_relative:
@@ -104,6 +111,10 @@ def read_source(path: Path) -> ModuleSource:
     return ModuleSource(path, files, tuple(sorted(elsewhere)), uses_native)
 
 
+def _is_library(name: str) -> bool:
+    return name in sys.stdlib_module_names or find_spec(name) is not None
+
+
 def _read(path: Path) -> SourceFile:
     """Read a file; a folder stands for a package without ``__init__.py``."""
     try:
@@ -113,11 +124,14 @@ def _read(path: Path) -> SourceFile:
         raise CompileError(f"{path}: {reason}; expected a Python file there") from error
     try:
         tree = without_docstrings(ast.parse(content, str(path)))
+        code = ast.unparse(tree)
+    except RecursionError as error:
+        raise CompileError(f"{path}: an expression is nested too deep; split it") from error
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         reason = getattr(error, "msg", None) or str(error)
         raise CompileError(f"{path}:{line}: not valid Python: {reason}; mend this line") from error
-    return SourceFile(path, content, tree, path.is_dir() or path.name == "__init__.py")
+    return SourceFile(path, content, tree, code, path.is_dir() or path.name == "__init__.py")
 
 
 def _find(folder: Path, name: str) -> Path | None:

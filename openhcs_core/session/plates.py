@@ -7,7 +7,7 @@ from pathlib import Path
 from openhcs_core.compiler import PipelineOrchestrator
 from openhcs_core.config import (
     LocatedDocument,
-    OverrideConfig,
+    PipelineConfig,
     PlateConfig,
     WorkflowConfig,
     plate_settings,
@@ -73,7 +73,7 @@ def open_plate(
 
 
 def open_orchestrator(
-    config: WorkflowConfig, plate: str, overrides: Sequence[OverrideConfig] = ()
+    config: WorkflowConfig, plate: str, pipeline: PipelineConfig | None = None
 ) -> PipelineOrchestrator:
     """Read a plate of a config, to compile pipelines for its wells in Python.
 
@@ -83,8 +83,8 @@ def open_orchestrator(
         Wells, missing images and storage are as it says.
     plate : str
         Which of its plates.
-    overrides : sequence of OverrideConfig
-        Other parameters for some wells.
+    pipeline : PipelineConfig, optional
+        Its ``defaults``, ``storage`` and ``overrides`` hold for all steps that are compiled.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def open_orchestrator(
         functions=functions,
         storage=storage,
         defaults=defaults,
-        overrides=tuple(overrides),
+        pipeline=pipeline,
         gpu=config.execution.gpu,
     )
 

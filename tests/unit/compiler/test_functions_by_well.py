@@ -409,3 +409,9 @@ def test_wells_with_equal_plans_are_digested_once(compile_text, monkeypatch):
     plate = compile_text(_steps(f"name: s, group_by: well, func: {{{func}}}"), plate_wells=wells)
     emit_plan_index(CompiledPipeline(results="r", plates=(plate,)))
     assert len([plan for plan in seen if plan in plate.well_steps["s"].values()]) == 2
+
+
+def test_an_override_of_functions_by_well_has_no_well_among_its_parameters(problems):
+    override = "overrides:\n  - {wells: [B01], set: {s: {B01: {size: 4}}}}\n"
+    (message,) = problems(TWO_STEPS + override)
+    assert "well B01 stands among its parameters; 'wells' says which wells get them" in message

@@ -10,9 +10,21 @@ from openhcs_core.compiler import (
     CompileRequest,
     assign_gpu_resources,
     compile_plate,
+    explain_plate,
     plan_inter_step_conversions,
 )
-from openhcs_core.config import OverrideConfig, PipelineConfig, VFSConfig, load_yaml, validate
+from openhcs_core.config import (
+    Level,
+    OverrideConfig,
+    PipelineConfig,
+    ResourcesConfig,
+    SettingsLevel,
+    StepSettings,
+    VFSConfig,
+    load_yaml,
+    resolve_pipeline,
+    validate,
+)
 from openhcs_core.constants import MemoryType
 from openhcs_core.emission import emit_plan_files, emit_plan_index
 from openhcs_core.errors import ErrorGroup
@@ -368,3 +380,17 @@ def test_compile_json_has_them_by_step(compile_steps):
         "copies": 1,
         "leaves_device": True,
     }
+
+
+def test_the_step_decides_where_its_gpu_settings_contradict_defaults(request_of):
+    text = "name: a, func: t:torch, resources: {gpu: 0}"
+    request = request_of(text)
+    inherited = StepSettings(resources=ResourcesConfig(gpu_model="a100"))
+    level = SettingsLevel(Level.PIPELINE, request.document, (), inherited, VFSConfig())
+    resolved = resolve_pipeline(request.pipeline, request.document, [level])
+    request = replace(request, pipeline=resolved.pipeline, origins=resolved.origins)
+    plan = compile_plate(request)
+    assert (plan.resources["a"].gpu, plan.resources["a"].gpu_model) == (0, None)
+    (step,) = explain_plate(plan, request).steps
+    (model,) = [value for value in step.settings if value.name == "resources.gpu_model"]
+    assert (model.value, model.note) == (None, "a100 is not used: this step uses no GPU")

@@ -142,7 +142,7 @@ def test_contexts_have_the_plans_of_the_plate(path, storage, make, index):
     document = load_yaml(path)
     pipeline = validate(PipelineConfig, document)
     for well in index.wells:
-        context, orchestrator = make(well, storage=storage, overrides=pipeline.overrides)
+        context, orchestrator = make(well, storage=storage, pipeline=pipeline)
         _compile(context, pipeline.steps, orchestrator)
         assert context.step_plans == _plate_dicts(index, document, pipeline, well, storage)
 
@@ -153,7 +153,7 @@ def test_an_override_is_of_its_wells_alone(make):
     )
     areas = {}
     for well in ("B02", "B03"):
-        context, orchestrator = make(well, overrides=pipeline.overrides)
+        context, orchestrator = make(well, pipeline=pipeline)
         _compile(context, pipeline.steps, orchestrator)
         areas[well] = context.step_plans[1]["func"][0]["functions"][0]["parameters"]["min_area"]
     assert areas["B02"] == 40
@@ -532,3 +532,15 @@ def test_a_plate_is_opened_as_the_config_says():
         open_orchestrator(config, "dema")
     with pytest.raises(ErrorGroup, match="plate 'gone'"):
         open_orchestrator(config, "gone")
+
+
+def test_settings_of_a_pipeline_file_count(make):
+    steps = (StepConfig(name="a", func="openhcs:tophat"),)
+    pipeline = PipelineConfig(
+        steps=steps, defaults={"output_dtype": "float32"}, storage={"materialization": "disk"}
+    )
+    context, orchestrator = make(pipeline=pipeline)
+    _compile(context, pipeline.steps, orchestrator)
+    assert context.step_plans[0]["write_backend"] == "disk"
+    with pytest.raises(ErrorGroup, match="step_plans"):
+        validate_system_integration([{**context.step_plans[0], "special_inputs": {"x": 3}}])

@@ -164,3 +164,17 @@ def test_models_are_frozen():
 def test_schemas_are_current(name):
     written = (ROOT / "workflow/schemas" / name).read_text()
     assert written == schema_text(MODELS[name]), "run 'make schemas'"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("functions: mine.py", "expected a list, such as [a, b]; found 'mine.py'"),
+        ("defaults:", "expected settings (key: value) below it; found nothing; leave the key out"),
+        ("defaults: {keep: on}", "expected true or false; found 'on'"),
+        ("defaults: {resources: {mem_mb: true}}", "expected a whole number; found True"),
+    ],
+)
+def test_values_of_another_kind(tmp_path, text, message):
+    ((_, found),) = _problems(tmp_path, f"plates: {{p: {{path: x}}}}\n{text}\n")
+    assert message in found

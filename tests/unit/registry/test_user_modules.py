@@ -288,3 +288,18 @@ def test_type_hints_and_dataclasses_work():
         "@dataclass\nclass Cell:\n    area: int\ndef f():\n    return Cell(3).area, __file__\n"
     )
     assert load(path)() == (3, str(path.absolute()))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("numpy.py", "import numpy as np\n", "imports 'numpy', which is the library of that name"),
+        ("mine.py", f"x = {'+'.join(['1'] * 20000)}\n", "nested too deep"),
+        ("mine.py", "__all__ = None\n", "__all__ is None; expected a list of names"),
+        ("mine.py", "__all__ = ['gone']\n", "__all__ names gone, which it does not define"),
+        ("mine.py", "raise ValueError('first\\nsecond')\n", "mine.py:1: ValueError: first; a mod"),
+    ],
+)
+def test_what_else_a_module_cannot_be(name, text, message):
+    (problem,) = UserModule(str(write(text, name))).problems
+    assert message in problem
