@@ -54,18 +54,23 @@ def _group(group: ExplainedGroup, group_by: str) -> Iterator[tuple[str, list[Row
 
 
 def _row(value: ExplainedValue) -> Row:
-    origin = _INSIDE_FUNC.sub(r"\1", value.origin)  # function and parameter stand before it
+    origin = shorten_origin(value.origin)
     wells = f"; only {_few(value.wells)}" if value.wells else ""
     note = f"; {value.note}" if value.note else ""
-    return value.name, _render(value.value), f"{origin}{wells}{note}"
+    return value.name, render_value(value.value), f"{origin}{wells}{note}"
 
 
-def _render(value: JsonValue) -> str:
+def shorten_origin(origin: str) -> str:
+    """Return a place without function and parameter, for where these stand before it."""
+    return _INSIDE_FUNC.sub(r"\1", origin)
+
+
+def render_value(value: JsonValue) -> str:
     """Return a value as it is written in YAML."""
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w-]*", value):
         return value
     if isinstance(value, list):
-        return f"[{', '.join(map(_render, value))}]"
+        return f"[{', '.join(map(render_value, value))}]"
     return json.dumps(value, ensure_ascii=False)
 
 

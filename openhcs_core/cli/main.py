@@ -14,6 +14,7 @@ _COMMANDS = {
     "index": "openhcs_core.cli.index_command:index_command",
     "run-step": "openhcs_core.cli.run_step_command:run_step_command",
     "status": "openhcs_core.cli.status_command:status_command",
+    "why": "openhcs_core.cli.why_command:why_command",
 }
 _SUMMARIES = {
     "compile": "Check config and pipeline, and write plans and rules.",
@@ -21,6 +22,7 @@ _SUMMARIES = {
     "index": "Show what a plate folder holds.",
     "run-step": "Do one step for one well: what every generated rule calls.",
     "status": "Show what is done, what failed and why.",
+    "why": "Say why a step of a well would run again, or what its result was made from.",
 }
 
 

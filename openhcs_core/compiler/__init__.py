@@ -3,6 +3,7 @@
 from openhcs_core.compiler.compiler import compile_plate
 from openhcs_core.compiler.conversions import plan_inter_step_conversions
 from openhcs_core.compiler.explain import (
+    ExplainedFunction,
     ExplainedGroup,
     ExplainedPlate,
     ExplainedStep,
@@ -31,6 +32,7 @@ from openhcs_core.compiler.zarr_stores import declare_zarr_stores
 
 __all__ = [
     "CompileRequest",
+    "ExplainedFunction",
     "ExplainedGroup",
     "ExplainedPlate",
     "ExplainedStep",

@@ -15,6 +15,7 @@ from openhcs_core.runtime import RunLock
 from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.files import changed_files, write_files
 from openhcs_core.session.orphaned_manifests import remove_orphaned_manifests
+from openhcs_core.session.plan_history import keep_replaced
 from openhcs_core.session.run_end import end_run, forget_last_run
 from openhcs_core.session.status import LastRun, PlateStatus, read_status
 
@@ -58,7 +59,9 @@ class RunSession:
     def _write(self, compilation: Compilation, lock: RunLock) -> Compilation:
         files, results = compilation.files, compilation.compiled.results
         if lock.take() or (changed_files(files) and lock.take(_COMPILE_WAIT_S)):
-            write_files(files)
+            changed = changed_files(files)
+            keep_replaced(compilation.compiled, changed)
+            write_files({path: files[path] for path in changed})
             remove_orphaned_manifests(compilation.compiled)
             return compilation
         if changed := changed_files(files):

@@ -40,7 +40,9 @@ def compiled(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("command", [(), ("compile",), ("functions",), ("index",), ("run-step",)])
+@pytest.mark.parametrize(
+    "command", [(), ("compile",), ("functions",), ("index",), ("run-step",), ("why",)]
+)
 def test_every_command_has_help_with_an_example(command):
     run = _run(*command, "--help")
     assert run.returncode == 0

@@ -1,0 +1,251 @@
+"""Why a step of a well would run again, or what its result was made from; writes nothing."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from openhcs_core.errors import InputDataError
+from openhcs_core.plan import (
+    PlatePlan,
+    benchmark_path,
+    encode_plan,
+    log_path,
+    manifest_path,
+    plan_digest,
+)
+from openhcs_core.runtime import Manifest, read_failure, read_manifest
+from openhcs_core.session.compiling import Compilation
+from openhcs_core.session.plan_history import old_indices, read_old_plan
+from openhcs_core.session.why.index_changes import find_image_changes
+from openhcs_core.session.why.origins import with_origins
+from openhcs_core.session.why.plan_differences import find_differences
+from openhcs_core.session.why.reasons import (
+    EarlierChanged,
+    EarlierRuns,
+    Failed,
+    ImagesChanged,
+    InputsNewer,
+    Interrupted,
+    MadeFrom,
+    NeverDone,
+    OutputsMissing,
+    PlanChanged,
+    Reason,
+    RuleChanged,
+    Unfinished,
+    Why,
+)
+from openhcs_core.session.why.rerun import Verdict, foretell_well, modified_s
+from openhcs_core.session.why.snakemake_records import SnakemakeRecords
+
+
+def explain_rerun(compilation: Compilation, plate: str, step: str, well: str) -> Why:
+    """Say whether Snakemake would run a step for a well, and why.
+
+    Parameters
+    ----------
+    compilation : Compilation
+        Of today's config.
+    plate, step, well : str
+        As the plan has them.
+    """
+    number = [plan.name for plan in compilation.compiled.plates].index(plate)
+    plan = compilation.compiled.plates[number]
+    reader = _Reader(compilation, number, plan, well, foretell_well(compilation, plan, well))
+    verdict = reader.verdicts[step]
+    return Why(
+        plate=plate,
+        step=step,
+        well=well,
+        would_run=verdict.would_run,
+        reasons=reader.reasons(step),
+        made_from=None if verdict.would_run else reader.made_from(step),
+        notes=tuple(reader.notes(step)),
+    )
+
+
+@dataclass
+class _Reader:
+    """Reads what is left of one well's jobs and tells what is other today."""
+
+    compilation: Compilation
+    number: int
+    plate: PlatePlan
+    well: str
+    verdicts: Mapping[str, Verdict]
+    _told: dict[str, tuple[Reason, ...]] = field(default_factory=dict)
+
+    @property
+    def _results(self) -> str:
+        return self.compilation.compiled.results
+
+    @cached_property
+    def _folder(self) -> Path:
+        return Path(self._results, self.plate.name)
+
+    @cached_property
+    def _records(self) -> SnakemakeRecords:
+        return SnakemakeRecords()
+
+    def reasons(self, step: str) -> tuple[Reason, ...]:
+        """Return why a step would run, the most basic reason first; none when it would not."""
+        if step not in self._told:
+            is_run = self.verdicts[step].would_run
+            self._told[step] = tuple(self._tell(step)) if is_run else ()
+        return self._told[step]
+
+    def made_from(self, step: str) -> MadeFrom | None:
+        """Return what a result was made from, None when its manifest cannot be read."""
+        manifest = self._manifest(step)
+        if manifest is None:
+            return None
+        return MadeFrom(
+            digest=manifest.digest,
+            source=self.verdicts[step].plan.source,
+            images=len(manifest.inputs),
+            special=tuple(manifest.special),
+            versions=manifest.functions,
+        )
+
+    def notes(self, step: str) -> Iterator[str]:
+        """Yield what is wrong though it makes nothing run."""
+        path = self._folder / manifest_path(step, self.well)
+        if path.exists() and self._manifest(step) is None:
+            yield f"{path} is damaged or of another version; delete it and run again"
+
+    def _tell(self, step: str) -> Iterator[Reason]:
+        verdict, manifest = self.verdicts[step], self._manifest(step)
+        is_absent = verdict.files.outputs[0] in verdict.missing
+        if is_absent:
+            yield self._tell_absent(step)
+        if manifest is not None and manifest.digest != plan_digest(verdict.plan):
+            yield self._tell_plan(step, manifest.digest)
+        if manifest is not None and verdict.files.index is not None:
+            yield from self._tell_images(verdict)
+        for earlier in verdict.earlier:
+            yield EarlierRuns(step=earlier, reasons=self.reasons(earlier))
+        if not is_absent:
+            yield from self._tell_files(verdict, manifest)
+
+    def _tell_files(self, verdict: Verdict, manifest: Manifest | None) -> Iterator[Reason]:
+        """Yield what is other about a result that is there, by its files and records."""
+        if verdict.missing:
+            yield OutputsMissing(files=verdict.missing)
+        newer = set(verdict.newer)
+        if manifest is not None:
+            yield from self._tell_earlier(verdict, manifest)
+            newer &= {verdict.files.plan}  # of all others it has been told what is other
+        is_other = manifest is not None and manifest.digest != plan_digest(verdict.plan)
+        if newer and not is_other:
+            yield InputsNewer(files=tuple(sorted(newer)))
+        if verdict.torn:
+            yield Interrupted(files=verdict.torn)
+        if verdict.rule and not is_other:
+            yield RuleChanged(parts=verdict.rule)
+
+    def _tell_absent(self, step: str) -> Reason:
+        """Say why there is no manifest."""
+        digest = plan_digest(self.verdicts[step].plan)
+        own, log = manifest_path(step, self.well), log_path(step, self.well)
+        failure = read_failure(self._folder, step, self.well)
+        if failure is not None:
+            return Failed(
+                message=failure.message,
+                exit_code=failure.exit_code,
+                log=log,
+                of_this_plan=failure.digest in (None, digest),
+            )
+        started = modified_s(self._folder / log)
+        ended = modified_s(self._folder / benchmark_path(step, self.well))
+        if started is not None and (ended is None or started > ended):
+            return Unfinished(log=log)  # Snakemake measures a job when it has ended well
+        full = f"{self._results}/{self.plate.name}/{own}"
+        is_known = ended is not None or self._records.find(full) is not None
+        return OutputsMissing(files=(own,)) if is_known else NeverDone()
+
+    def _tell_plan(self, step: str, old_digest: str) -> PlanChanged:
+        old = read_old_plan(self._results, self.plate.name, step, self.well, old_digest)
+        if old is None:
+            return PlanChanged(is_known=False)
+        new = json.loads(encode_plan(self.verdicts[step].plan))
+        differences = with_origins(
+            find_differences(old, new),
+            self.plate,
+            self.compilation.requests[self.number],
+            step,
+            self.well,
+            {Path(path).stem: path for path in self.compilation.config.functions},
+        )
+        return PlanChanged(is_known=True, differences=differences)
+
+    def _tell_images(self, verdict: Verdict) -> Iterator[Reason]:
+        """Yield what became of the well's images, where the result was made from others."""
+        index = verdict.files.index
+        assert index is not None
+        text = self.compilation.files[f"{self._results}/{self.plate.name}/{index}"]
+        old = self._old_index(verdict)
+        changes = None if old is None else find_image_changes(json.loads(old), json.loads(text))
+        if changes is not None:
+            yield changes
+        elif index in verdict.newer:
+            yield InputsNewer(files=(index,)) if old else ImagesChanged(is_known=False)
+
+    def _old_index(self, verdict: Verdict) -> bytes | None:
+        """Return the index that the result was made from, as far as it is still there.
+
+        Snakemake's record has its checksum. Without a record it is the newest one that is
+        older than the result.
+        """
+        index = verdict.files.index
+        full = f"{self._results}/{self.plate.name}/{index}"
+        own = verdict.files.outputs[0]
+        record = self._records.find(f"{self._results}/{self.plate.name}/{own}")
+        checksum = (record.input_checksums or {}).get(full) if record else None
+        made = (self._folder / own).stat().st_mtime_ns
+        for path in old_indices(self._results, self.plate.name, self.well):
+            if not path.exists():
+                continue
+            content = path.read_bytes()
+            if checksum is not None:
+                if f"sha256:{hashlib.sha256(content).hexdigest()}" == checksum:
+                    return content
+            elif path.stat().st_mtime_ns <= made:
+                return content
+        return None
+
+    def _tell_earlier(self, verdict: Verdict, manifest: Manifest) -> Iterator[Reason]:
+        """Yield the steps it reads from that have run since, and what came out other."""
+        for step in verdict.files.steps:
+            paths = {*verdict.files.special.get(step, ())}
+            read = paths | {verdict.files.manifests.get(step)}
+            if step in verdict.earlier or read.isdisjoint(verdict.newer):
+                continue
+            made = self._manifest(step)
+            now = {} if made is None else made.plane_digests()
+            files = {} if made is None else made.files
+            images = manifest.inputs if step in verdict.files.manifests else now
+            yield EarlierChanged(
+                step=step,
+                images=tuple(_differing(images, now)),
+                files=tuple(
+                    path
+                    for path in sorted(paths)
+                    if path not in files or manifest.special.get(path) != files[path].digest
+                ),
+            )
+
+    def _manifest(self, step: str) -> Manifest | None:
+        try:
+            return read_manifest(self._folder / manifest_path(step, self.well))
+        except (FileNotFoundError, InputDataError):
+            return None
+
+
+def _differing(read: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    """Yield the planes whose digests differ, in order of their names."""
+    for name in sorted(read.keys() | now.keys()):
+        if read.get(name) != now.get(name):
+            yield name

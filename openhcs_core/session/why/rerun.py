@@ -1,0 +1,265 @@
+"""Which jobs of a well Snakemake would run, foretold by its own rule from files and records.
+
+A job runs when an output is missing or torn, when an input is newer than its oldest output
+and not the same by checksum, when its rule is another one, or when a job it reads from runs.
+Plans and indices count as they will be once compiled; nothing is written here.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+
+from openhcs_core.constants import Backend
+from openhcs_core.plan import (
+    PlatePlan,
+    StepPlan,
+    benchmark_path,
+    index_path,
+    kept_well_folder,
+    manifest_path,
+    plan_digest,
+    plan_path,
+    taken_files,
+    well_files,
+)
+from openhcs_core.runtime import manifest_digest
+from openhcs_core.session.compiling import Compilation
+from openhcs_core.session.files import holds
+from openhcs_core.session.why.snakemake_records import Record, SnakemakeRecords
+
+_MOST_CHECKED_BYTES = 1_000_000
+"""Snakemake's ``--max-checksum-file-size``: larger files are never the same."""
+_TIMESTAMP = ".snakemake_timestamp"
+"""File in a ``directory()`` output that carries the folder's time."""
+
+
+@dataclass(frozen=True)
+class JobFiles:
+    """What the job of a step and well reads and writes, relative to the plate's results.
+
+    Attributes
+    ----------
+    plan : str
+        The plan file.
+    index : str or None
+        The well's index, for a step that reads the plate.
+    manifests : dict
+        Step it reads images of to its manifest; empty or one.
+    special : dict
+        Earlier step to the special outputs that are taken of it.
+    outputs : tuple of str
+        The manifest first.
+    """
+
+    plan: str
+    index: str | None
+    manifests: dict[str, str]
+    special: dict[str, tuple[str, ...]]
+    outputs: tuple[str, ...]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """All that is read."""
+        special = (path for paths in self.special.values() for path in paths)
+        index = () if self.index is None else (self.index,)
+        return (self.plan, *index, *self.manifests.values(), *special)
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The steps that it reads from."""
+        return tuple(dict.fromkeys([*self.manifests, *self.special]))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What makes Snakemake run a job; nothing when it would not.
+
+    Attributes
+    ----------
+    plan : StepPlan
+        Today's.
+    files : JobFiles
+        Of the job.
+    missing, newer, torn : tuple of str
+        Outputs that are not there; inputs newer than the result and not known to be the same;
+        outputs of a job that has not ended. Relative to the plate's results.
+    rule : tuple of str
+        Parts of the rule that are not as recorded.
+    earlier : tuple of str
+        Steps it reads from that run.
+    is_orphaned : bool
+        The manifest is of another plan and newer than today's: compiling removes it.
+    """
+
+    plan: StepPlan
+    files: JobFiles
+    missing: tuple[str, ...] = ()
+    newer: tuple[str, ...] = ()
+    torn: tuple[str, ...] = ()
+    rule: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
+    is_orphaned: bool = False
+
+    @property
+    def would_run(self) -> bool:
+        """Whether Snakemake would run the job."""
+        causes = (self.missing, self.newer, self.torn, self.rule, self.earlier)
+        return self.is_orphaned or any(causes)
+
+
+def foretell_well(
+    compilation: Compilation, plate: PlatePlan, well: str, records: SnakemakeRecords | None = None
+) -> dict[str, Verdict]:
+    """Return for each step of a well whether Snakemake would run it.
+
+    Parameters
+    ----------
+    records : SnakemakeRecords, optional
+        Those of the working directory unless given.
+
+    Returns
+    -------
+    dict of Verdict
+        By step, in pipeline order.
+    """
+    records = records or SnakemakeRecords()
+    reader = _WellReader(compilation.compiled.results, plate, well, compilation.files, records)
+    verdicts: dict[str, Verdict] = {}
+    for step in plate.steps:
+        verdicts[step.step_name] = reader.judge(plate.step_plan(step, well), verdicts)
+    return verdicts
+
+
+def job_files(plate: PlatePlan, plan: StepPlan, well: str) -> JobFiles:
+    """Return what the rule of a step has as input and output for a well."""
+    step = plan.step_name
+    has_own = well in plate.well_steps.get(step, {})
+    outputs = [manifest_path(step, well), *(file.path(step, well) for file in well_files(plan))]
+    if plan.store is not None:
+        folder = kept_well_folder(step, plan.store.backend, well, plan.store.sub_dir)
+        outputs.append(f"{folder}/zarr.json" if plan.store.backend is Backend.ZARR else folder)
+    return JobFiles(
+        plan=plan_path(step, well if has_own else None),
+        index=index_path(well) if plan.source is None else None,
+        manifests={} if plan.source is None else {plan.source: manifest_path(plan.source, well)},
+        special={
+            giver: tuple(file.path(giver, well) for file in files)
+            for giver, files in taken_files(plan).items()
+        },
+        outputs=tuple(outputs),
+    )
+
+
+@dataclass
+class _WellReader:
+    """Looks at the files of one well's jobs."""
+
+    results: str
+    plate: PlatePlan
+    well: str
+    texts: Mapping[str, str]
+    records: SnakemakeRecords
+    _held: dict[str, bool] = field(default_factory=dict)
+
+    def judge(self, plan: StepPlan, earlier: Mapping[str, Verdict]) -> Verdict:
+        """Return the verdict on a step, after those it reads from."""
+        files = job_files(self.plate, plan, self.well)
+        missing = [name for name in files.outputs if not self._path(name).exists()]
+        return Verdict(
+            plan=plan,
+            files=files,
+            missing=tuple(missing),
+            newer=tuple(self._newer(files, plan.step_name)),
+            torn=tuple(
+                name
+                for name in files.outputs
+                if name not in missing and self.records.is_unfinished(self._full(name))
+            ),
+            rule=tuple(self._rule_changes(files, plan)),
+            earlier=tuple(step for step in files.steps if earlier[step].would_run),
+            is_orphaned=self._is_orphaned(files, plan),
+        )
+
+    def _newer(self, files: JobFiles, step: str) -> Iterator[str]:
+        made = [self._path(name) for name in files.outputs]
+        made.append(self._path(benchmark_path(step, self.well)))  # counts as an output
+        times = [time for path in made if (time := modified_s(path)) is not None]
+        oldest = min(times, default=inf)
+        for name in files.inputs:
+            time = self._time(name)
+            if time is not None and time > oldest and not self._is_same(name, files):
+                yield name
+
+    def _time(self, name: str) -> float | None:
+        """Return the modification time that an input has once compiled."""
+        return inf if self._will_be_written(name) else modified_s(self._path(name))
+
+    def _will_be_written(self, name: str) -> bool:
+        text = self.texts.get(self._full(name))
+        if text is None:
+            return False
+        if name not in self._held:
+            self._held[name] = holds(self._path(name), text)
+        return not self._held[name]
+
+    def _is_same(self, name: str, files: JobFiles) -> bool:
+        """Return whether all outputs were made from just this content, by their records."""
+        text = self.texts.get(self._full(name))
+        content = self._path(name).read_bytes() if text is None else text.encode()
+        records = self._records(files)
+        recorded = {
+            (record.input_checksums or {}).get(self._full(name)) if record else None
+            for record in records
+        }
+        checksum = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        return len(content) <= _MOST_CHECKED_BYTES and recorded == {checksum}
+
+    def _rule_changes(self, files: JobFiles, plan: StepPlan) -> Iterator[str]:
+        records = self._records(files)
+        known = [record for record in records if record is not None and record.is_current]
+        if len(known) < len(records):  # without them Snakemake does not compare
+            return
+        digest, inputs = plan_digest(plan), sorted(map(self._full, files.inputs))
+        rules = self.texts[f"{self.results}/.plan/rules.smk"]
+        if any(record.params not in (None, [repr(digest)]) for record in known):
+            yield "params"
+        if any(record.input not in (None, inputs) for record in known):
+            yield "input"
+        if any(record.code is not None and _literal(record.code) not in rules for record in known):
+            yield "code"
+
+    def _records(self, files: JobFiles) -> list[Record | None]:
+        return [self.records.find(self._full(name)) for name in files.outputs]
+
+    def _is_orphaned(self, files: JobFiles, plan: StepPlan) -> bool:
+        manifest, plan_file = self._path(files.outputs[0]), self._path(files.plan)
+        if manifest_digest(manifest) in (None, plan_digest(plan)):
+            return False
+        return (
+            not self._will_be_written(files.plan)
+            and manifest.stat().st_mtime_ns >= plan_file.stat().st_mtime_ns
+        )
+
+    def _full(self, name: str) -> str:
+        return f"{self.results}/{self.plate.name}/{name}"
+
+    def _path(self, name: str) -> Path:
+        return Path(self._full(name))
+
+
+def modified_s(path: Path) -> float | None:
+    """Return a modification time as Snakemake takes it, in s; None of what is not there."""
+    try:
+        if path.is_dir() and (path / _TIMESTAMP).exists():
+            path = path / _TIMESTAMP
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
+def _literal(command: str) -> str:
+    """Return a command as rules have it."""
+    return json.dumps(command, ensure_ascii=False)
