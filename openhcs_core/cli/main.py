@@ -11,17 +11,21 @@ from openhcs_core.errors import EXIT_STOPPED, ErrorGroup, OpenHCSError, render_e
 _COMMANDS = {
     "compile": "openhcs_core.cli.compile_command:compile_command",
     "functions": "openhcs_core.cli.functions_command:functions_command",
+    "gc": "openhcs_core.cli.gc_command:gc_command",
     "index": "openhcs_core.cli.index_command:index_command",
     "run-step": "openhcs_core.cli.run_step_command:run_step_command",
     "status": "openhcs_core.cli.status_command:status_command",
+    "verify": "openhcs_core.cli.verify_command:verify_command",
     "why": "openhcs_core.cli.why_command:why_command",
 }
 _SUMMARIES = {
     "compile": "Check config and pipeline, and write plans and rules.",
     "functions": "List and describe the functions a pipeline may use.",
+    "gc": "Remove results that earlier configs left.",
     "index": "Show what a plate folder holds.",
     "run-step": "Do one step for one well: what every generated rule calls.",
     "status": "Show what is done, what failed and why.",
+    "verify": "Compare results with what their jobs wrote.",
     "why": "Say why a step of a well would run again, or what its result was made from.",
 }
 

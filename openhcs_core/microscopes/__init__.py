@@ -22,11 +22,12 @@ from openhcs_core.microscopes.metadata import (
     read_workspace_metadata,
 )
 from openhcs_core.microscopes.plate_index import ChannelInfo, ImageFile, PlateIndex
-from openhcs_core.microscopes.selection import WellIndex, select_wells, well_index
+from openhcs_core.microscopes.selection import INDEX_VERSION, WellIndex, select_wells, well_index
 
 __all__ = [
     "AUTO",
     "HANDLERS",
+    "INDEX_VERSION",
     "METADATA_FILENAME",
     "ChannelInfo",
     "ImageFile",

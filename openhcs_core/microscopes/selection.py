@@ -10,7 +10,7 @@ from openhcs_core.planes import row_number, split_well, well_order
 
 ALL_WELLS = "all"
 _LISTED_WELLS = 24
-SCHEMA_VERSION = 1
+INDEX_VERSION = 1
 
 
 class ChannelForm(TypedDict):
@@ -51,7 +51,7 @@ def well_index(
     """
     images = [_record(image, raw) for image in _images_of(index.images, well)]
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": INDEX_VERSION,
         "well": well,
         "images": images,
         "channels": {

@@ -1,22 +1,34 @@
 """The runtime: jobs that carry out plans. It never plans and never imports Snakemake."""
 
+from openhcs_core.runtime.cache import ImageCache
+from openhcs_core.runtime.digests import combined_digest, label_digest, plane_digest
 from openhcs_core.runtime.execute_step import compute_images, execute_step
 from openhcs_core.runtime.failures import read_failure, recorded
+from openhcs_core.runtime.inputs import PlateInput
 from openhcs_core.runtime.job import Job, Location
-from openhcs_core.runtime.kept_images import write_store_metadata
+from openhcs_core.runtime.kept_images import image_metadata, plate_layout, write_store_metadata
 from openhcs_core.runtime.lock import RunLock
-from openhcs_core.runtime.manifest import Manifest, manifest_digest, read_manifest
-from openhcs_core.runtime.tables import gather_table, write_partial_table
+from openhcs_core.runtime.manifest import Manifest, encode_manifest, manifest_digest, read_manifest
+from openhcs_core.runtime.tables import gather_table, join_tables, write_partial_table
 
 __all__ = [
+    "ImageCache",
     "Job",
     "Location",
     "Manifest",
+    "PlateInput",
     "RunLock",
+    "combined_digest",
     "compute_images",
+    "encode_manifest",
     "execute_step",
     "gather_table",
+    "image_metadata",
+    "join_tables",
+    "label_digest",
     "manifest_digest",
+    "plane_digest",
+    "plate_layout",
     "read_failure",
     "read_manifest",
     "recorded",

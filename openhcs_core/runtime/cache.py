@@ -70,6 +70,29 @@ class ImageCache:
         plane: NDArray[Any] = planes[number]
         return plane if plane_digest(plane) == stack.planes[number].digest else None
 
+    def check(self, path: Path) -> str | None:
+        """Return what is wrong with a file of the cache, None when it is what its name says."""
+        import numpy as np
+
+        try:
+            planes = np.load(path, mmap_mode="r")
+        except (OSError, ValueError, EOFError) as error:
+            return f"damaged ({error})"
+        if planes.ndim != len("zyx"):
+            return f"an array of {planes.ndim} axes"
+        digest = combined_digest(plane_digest(plane) for plane in planes)
+        return None if digest == path.stem else f"images of digest {digest}"
+
+    def read_form(self, digest: str) -> tuple[str, tuple[int, ...]] | None:
+        """Return dtype name and shape of a stack, None when it is gone or damaged."""
+        import numpy as np
+
+        try:
+            planes = np.load(self.path(digest), mmap_mode="r")
+        except (OSError, ValueError, EOFError):
+            return None
+        return planes.dtype.name, planes.shape
+
     def discard(self, stack: StackRecord) -> None:
         """Remove a stack, e.g. a damaged one that is to be computed again."""
         self.path(stack.object).unlink(missing_ok=True)

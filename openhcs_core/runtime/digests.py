@@ -1,7 +1,9 @@
 """Digests of image content: dtype, shape and values, not encoded bytes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from openhcs_core.planes import PlaneKey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,3 +28,8 @@ def combined_digest(digests: Iterable[str]) -> str:
     import xxhash
 
     return xxhash.xxh3_128("\n".join(digests).encode()).hexdigest()
+
+
+def label_digest(planes: Mapping[PlaneKey, str]) -> str:
+    """Return the digest of a label image of a well, from those of its planes."""
+    return combined_digest(f"{key.filename} {planes[key]}" for key in sorted(planes))

@@ -20,7 +20,7 @@ from openhcs_core.plan import GroupPlan, StepPlan, digest_bytes, plan_digest
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.cache import ImageCache
 from openhcs_core.runtime.calls import FunctionLoader, SpecialValue, cast_planes, run_chain
-from openhcs_core.runtime.digests import combined_digest, plane_digest
+from openhcs_core.runtime.digests import label_digest, plane_digest
 from openhcs_core.runtime.groups import group_planes
 from openhcs_core.runtime.inputs import PlateInput, StepInput, WellInput
 from openhcs_core.runtime.job import Job
@@ -173,9 +173,7 @@ def _commit(
         functions={function.ref: function.versions for function in plan.functions},
         images=computed.images,
         labels={
-            name: combined_digest(
-                f"{key.filename} {plane_digest(planes[key])}" for key in sorted(planes)
-            )
+            name: label_digest({key: plane_digest(plane) for key, plane in planes.items()})
             for name, planes in computed.labels.items()
         },
         files={

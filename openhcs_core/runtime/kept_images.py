@@ -64,7 +64,7 @@ def write_kept_images(
         folder = job.plate_dir / image_folder(plan.step_name, well, plan.store.sub_dir)
         write_tiff_folder(folder, planes, labels, pixel_size_um=pixel_size_um, confirm=confirm)
         return
-    metadata = _image_metadata(plan.store)
+    metadata = image_metadata(plan.store)
     write_well(
         job.plate_dir / store_path(plan.step_name, plan.store.sub_dir),
         well,
@@ -78,11 +78,16 @@ def write_kept_images(
 def write_store_metadata(job: Job) -> None:
     """Write the plate metadata of a kept step: its rows, then its root."""
     plan = job.read_plan(job.plate_dir / store_plan_path(job.step), StoreMetadataPlan)
-    layout = PlateLayout(name=plan.plate, wells=plan.wells, field_count=plan.field_count)
-    write_plate_metadata(job.plate_dir / store_path(job.step, plan.sub_dir), layout)
+    write_plate_metadata(job.plate_dir / store_path(job.step, plan.sub_dir), plate_layout(plan))
 
 
-def _image_metadata(store: StorePlan) -> ImageMetadata:
+def plate_layout(plan: StoreMetadataPlan) -> PlateLayout:
+    """Return the wells of a kept step's OME-Zarr plate."""
+    return PlateLayout(name=plan.plate, wells=plan.wells, field_count=plan.field_count)
+
+
+def image_metadata(store: StorePlan) -> ImageMetadata:
+    """Return the axes of a kept step's OME-Zarr images."""
     z_step_um, pixel_size_um, _ = store.scale_um
     return ImageMetadata(
         channels=tuple(

@@ -92,9 +92,14 @@ class Manifest(FrozenModel):
 def write_manifest(manifest: Manifest, plate_dir: Path) -> None:
     """Write a manifest under its final name, in one step."""
     path = plate_dir / manifest_path(manifest.step, manifest.well)
-    text = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
     with replace_file(path) as stream:
-        stream.write(text.encode())
+        stream.write(encode_manifest(manifest))
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the bytes of a manifest's file."""
+    text = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+    return text.encode()
 
 
 def read_manifest(path: Path) -> Manifest:

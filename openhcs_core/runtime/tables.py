@@ -40,7 +40,7 @@ def gather_table(job: Job, file: str) -> None:
     """
     path = job.plate_dir / table_plan_path(job.step, file)
     plan = job.read_plan(path, TablePlan)
-    text = _join_tables(job, plan)
+    text = join_tables(job, plan)
     job.read_plan(path, TablePlan)
     with replace_file(job.plate_dir / table_path(job.step, file)) as stream:
         stream.write(text.encode())
@@ -65,12 +65,19 @@ def write_partial_table(plate_dir: Path, plan: TablePlan, wells: tuple[str, ...]
         A well's table or the plate map cannot be read.
     """
     job = Job(plate_dir, plan.step_name)
-    text = _join_tables(job, plan.model_copy(update={"wells": wells}))
+    text = join_tables(job, plan.model_copy(update={"wells": wells}))
     with replace_file(plate_dir / partial_table_path(plan.step_name, plan.file)) as stream:
         stream.write(text.encode())
 
 
-def _join_tables(job: Job, plan: TablePlan) -> str:
+def join_tables(job: Job, plan: TablePlan) -> str:
+    """Return the text of a plate table, from its wells' tables.
+
+    Raises
+    ------
+    InputDataError
+        A well's table or the plate map cannot be read.
+    """
     import pandas as pd
 
     paths = [job.plate_dir / path for well in plan.wells for path in well_table_paths(plan, well)]

@@ -2,15 +2,21 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from openhcs_core.emission import emit_plan_files
 from openhcs_core.plan import (
     OUTPUT_FOLDERS,
     OWN_FOLDERS,
     SPECIAL_FOLDER,
     PlatePlan,
+    benchmark_path,
+    failure_path,
+    index_path,
     kept_well_folder,
+    log_path,
+    manifest_path,
     partial_table_path,
     table_path,
     well_files,
@@ -21,6 +27,13 @@ _STORE_SUFFIX = ".ome.zarr"
 _PATTERNS = (
     "images/*/[A-Z]*[0-9]",
     *(f"{folder}/*/*" for folder in (*OUTPUT_FOLDERS.values(), SPECIAL_FOLDER)),
+)
+_RECORD_FOLDERS = ("manifests", "plan", "index", "logs", "benchmarks", ".kept")
+_RECORDS = (
+    *(f"{folder}/*/*" for folder in ("manifests", "plan", "logs", "benchmarks")),
+    "plan/*.json",
+    "index/*.json",
+    ".kept/*",
 )
 
 
@@ -34,15 +47,31 @@ def find_leftovers(plate: PlatePlan, folder: Path) -> list[str]:
     list of str
         Relative to `folder`. A folder stands for all that is in it.
     """
-    written = set(_written(plate))
+    return _unwritten(folder, _candidates(folder), set(_written(plate)))
+
+
+def find_old_records(plate: PlatePlan, folder: Path) -> list[str]:
+    """Return manifests, plans, indexes, logs and measurements of no job of a plate's plan.
+
+    Returns
+    -------
+    list of str
+        Relative to `folder`. A folder stands for all that is in it.
+    """
+    paths = (path for pattern in _RECORDS for path in folder.glob(pattern))
+    return _unwritten(folder, paths, set(_recorded(plate)))
+
+
+def _unwritten(folder: Path, paths: Iterable[Path], written: set[str]) -> list[str]:
+    """Return what is not written, by the folder above where that has nothing that is."""
     parents = {str(parent) for path in written for parent in Path(path).parents}
     found = set()
-    for path in _candidates(folder):
+    for path in paths:
         name = path.relative_to(folder).as_posix()
         if name in written or name in parents or path.name.startswith("."):
             continue
         parent = path.parent.relative_to(folder).as_posix()
-        is_named_alone = parent in parents or name.endswith(_STORE_SUFFIX)
+        is_named_alone = parent in (*parents, *_RECORD_FOLDERS) or name.endswith(_STORE_SUFFIX)
         found.add(name if is_named_alone else parent)
     return sorted(
         name for name in found if not any(str(parent) in found for parent in Path(name).parents)
@@ -97,3 +126,19 @@ def _written(plate: PlatePlan) -> Iterator[str]:
     for table in plate.tables:
         yield table_path(table.step_name, table.file)
         yield partial_table_path(table.step_name, table.file)
+
+
+def _recorded(plate: PlatePlan) -> Iterator[str]:
+    """Yield the records of a plate's jobs, and those of jobs that failed."""
+    yield from emit_plan_files(plate)
+    yield from map(index_path, plate.wells)
+    yield from (f".kept/{plan.step_name}" for plan in plate.steps)
+    targets = [(plan.step_name, well) for plan in plate.steps for well in plate.wells]
+    for step, well in targets:
+        yield manifest_path(step, well)
+        yield benchmark_path(step, well)
+    targets += [(table.step_name, table.file) for table in plate.tables]
+    targets += [(store.step_name, "store") for store in plate.stores]
+    for step, target in targets:
+        yield log_path(step, target)
+        yield failure_path(step, target)

@@ -5,6 +5,8 @@ held only while compiling, and taken for good when the run really starts. While 
 run holds it, this one may look on as long as nothing would change.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from math import inf
@@ -93,6 +95,29 @@ class RunSession:
         lock.sign()
         self._lock = lock
         forget_last_run(compilation.compiled)
+
+    @contextmanager
+    def alone(self) -> Iterator[Compilation]:
+        """Compile, write what changed, and keep other runs away until the block ends.
+
+        Raises
+        ------
+        ErrorGroup, OpenHCSError
+            Config or plates are wrong.
+        RunLockedError
+            A live run works on this results folder.
+        """
+        compilation = compile_workflow(self._config_path)
+        lock = RunLock(_lock_path(compilation))
+        try:
+            if not lock.take(_START_WAIT_S):
+                raise RunLockedError(
+                    f"another run ({lock.owner()}) works on {compilation.compiled.results}; "
+                    "wait for it, or stop it"
+                )
+            yield self._write(compilation, lock)
+        finally:
+            lock.close()
 
     def end(self) -> str:
         """Write what came of the run; return it as text for people.

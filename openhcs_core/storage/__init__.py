@@ -16,7 +16,16 @@ from openhcs_core.storage.base import (
     StorageBackend,
     VirtualBackend,
 )
+from openhcs_core.storage.checking import (
+    Finding,
+    PlaneForm,
+    WrittenImages,
+    compare_bytes,
+    first_difference,
+    list_files,
+)
 from openhcs_core.storage.filemanager import FileManager
+from openhcs_core.storage.ome_zarr.checker import check_plate_metadata, check_well
 from openhcs_core.storage.ome_zarr.model import (
     ChannelMetadata,
     FieldImages,
@@ -30,6 +39,7 @@ from openhcs_core.storage.ome_zarr.reader import (
     read_planes,
 )
 from openhcs_core.storage.ome_zarr.writer import write_plate_metadata, write_well
+from openhcs_core.storage.tiff_checker import check_tiff_folder
 from openhcs_core.storage.tiff_folder import write_tiff_folder
 
 __all__ = [
@@ -38,14 +48,23 @@ __all__ = [
     "DataSink",
     "FieldImages",
     "FileManager",
+    "Finding",
     "ImageMetadata",
+    "PlaneForm",
     "PlateLayout",
     "ReadableBackend",
     "StorageBackend",
     "VirtualBackend",
+    "WrittenImages",
+    "check_plate_metadata",
+    "check_tiff_folder",
+    "check_well",
+    "compare_bytes",
     "create_storage_registry",
     "discover_all_backends",
+    "first_difference",
     "get_backend_instance",
+    "list_files",
     "list_planes",
     "read_image_metadata",
     "read_plane",

@@ -59,23 +59,9 @@ def write_array(
     InputDataError
         A plane has another shape or dtype than the first, or is no image.
     """
-    import zarr
-
     whole, places = _assemble(planes, outer_shape)
-    sharded = config.chunk_strategy is ZarrChunkStrategy.WELL
-    array = zarr.create_array(
-        folder,
-        shape=whole.shape,
-        dtype=whole.dtype,
-        chunks=(1, 1, 1, *whole.shape[3:]),
-        shards=whole.shape if sharded else None,
-        compressors=_compressors(config),
-        fill_value=0,
-        dimension_names=AXES,
-        # a chunk that is all zero is a file too: what is missing has been lost
-        config={"write_empty_chunks": True},
-    )
-    if sharded:
+    array = _create_array(folder, whole.shape, whole.dtype, config)
+    if config.chunk_strategy is ZarrChunkStrategy.WELL:
         array[...] = whole
     else:
         for place in places:
@@ -86,6 +72,50 @@ def write_array(
         for channel in sorted({place[1] for place in places})
     }
     return WrittenArray(whole.shape[3:], whole.dtype.name, ranges)
+
+
+def _create_array(store: Any, shape: tuple[int, ...], dtype: Any, config: ZarrConfig) -> Any:
+    """Create an array of planes in a folder or another store of zarr's."""
+    import zarr
+
+    return zarr.create_array(
+        store,
+        shape=shape,
+        dtype=dtype,
+        chunks=(1, 1, 1, *shape[3:]),
+        shards=shape if config.chunk_strategy is ZarrChunkStrategy.WELL else None,
+        compressors=_compressors(config),
+        fill_value=0,
+        dimension_names=AXES,
+        # a chunk that is all zero is a file too: what is missing has been lost
+        config={"write_empty_chunks": True},
+    )
+
+
+def array_metadata(shape: tuple[int, ...], dtype: str, config: ZarrConfig) -> dict[str, Any]:
+    """Return what the ``zarr.json`` of an array that :func:`write_array` makes means."""
+    from zarr.storage import MemoryStore
+
+    metadata: dict[str, Any] = _create_array(MemoryStore(), shape, dtype, config).metadata.to_dict()
+    return metadata
+
+
+def read_array_metadata(folder: Path) -> dict[str, Any]:
+    """Return what the ``zarr.json`` of an array means, however it is written down.
+
+    Raises
+    ------
+    InputDataError
+        It is missing or damaged.
+    """
+    metadata: dict[str, Any] = _open(folder).metadata.to_dict()
+    return metadata
+
+
+def chunk_file(place: Place, config: ZarrConfig) -> str:
+    """Return the file that a plane is in, relative to its array."""
+    at = (0, 0, 0) if config.chunk_strategy is ZarrChunkStrategy.WELL else place
+    return "/".join(["c", *map(str, at), "0", "0"])
 
 
 def _assemble(
@@ -114,14 +144,8 @@ def open_array(folder: Path) -> "Callable[[Place], NDArray[Any]]":
         chunk is missing or damaged.
     """
     import numpy as np
-    import zarr
 
-    try:
-        array = zarr.open_array(folder, mode="r", zarr_format=3)
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputDataError(
-            f"{folder}: array cannot be opened ({error}); write the well again"
-        ) from error
+    array = _open(folder)
     grid = array.shards or array.chunks
 
     def read(place: Place) -> "NDArray[Any]":
@@ -138,6 +162,17 @@ def open_array(folder: Path) -> "Callable[[Place], NDArray[Any]]":
             raise InputDataError(f"{damaged} ({error}); write the well again") from error
 
     return read
+
+
+def _open(folder: Path) -> Any:
+    import zarr
+
+    try:
+        return zarr.open_array(folder, mode="r", zarr_format=3)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputDataError(
+            f"{folder}: array cannot be opened ({error}); write the well again"
+        ) from error
 
 
 def _compressors(config: ZarrConfig) -> Any:
@@ -199,16 +234,27 @@ def _described(image: Any) -> str:
 
 
 def _span(images: "list[NDArray[Any]]") -> DisplayRange:
-    """Return what a channel's finite values span, never of no width, for viewers."""
+    """Return what a channel's finite values span."""
+    return display_range([plane_extent(image) for image in images], images[0].dtype.name)
+
+
+def plane_extent(image: "NDArray[Any]") -> tuple[float, float] | None:
+    """Return the smallest and the largest finite value of a plane, None without any."""
     import numpy as np
 
-    finite = [image[np.isfinite(image)] for image in images]
-    values = [part for part in finite if part.size]
-    low = min((float(part.min()) for part in values), default=0.0)
-    high = max((float(part.max()) for part in values), default=0.0)
+    values = image[np.isfinite(image)] if image.dtype.kind == "f" else image
+    return (float(values.min()), float(values.max())) if values.size else None
+
+
+def display_range(extents: Iterable[tuple[float, float] | None], dtype: str) -> DisplayRange:
+    """Return what planes of these extents span together, never of no width, for viewers."""
+    import numpy as np
+
+    known = [extent for extent in extents if extent is not None]
+    low = min((extent[0] for extent in known), default=0.0)
+    high = max((extent[1] for extent in known), default=0.0)
     end = high if high > low else low + 1
-    dtype = images[0].dtype
-    if dtype.kind in "ui":
+    if np.dtype(dtype).kind in "ui":
         limits = np.iinfo(dtype)
         return DisplayRange(float(limits.min), float(limits.max), low, end)
     return DisplayRange(low, end, low, end)

@@ -41,10 +41,15 @@ class DisplayRange:
     end: float
 
 
+def encode_json(content: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a metadata file."""
+    return json.dumps(content, indent=1, allow_nan=False).encode() + b"\n"
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a metadata file, whole or not at all."""
     with replace_file(path) as stream:
-        stream.write(json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
+        stream.write(encode_json(content))
 
 
 def read_json(path: Path) -> dict[str, Any]:

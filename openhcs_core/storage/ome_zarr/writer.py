@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from openhcs_core.config import ZarrConfig
 from openhcs_core.errors import InputDataError, StorageResolutionError
@@ -49,10 +49,14 @@ def write_plate_metadata(store: Path, layout: PlateLayout) -> None:
     layout : PlateLayout
         Its wells.
     """
+    for path, content in plate_files(layout).items():
+        write_json(store / path, content)
+
+
+def plate_files(layout: PlateLayout) -> dict[str, Any]:
+    """Return the content of each metadata file of a plate, its own last."""
     rows = dict.fromkeys(split_well(well)[0] for well in layout.wells)
-    for row in rows:
-        write_json(store / row / GROUP_FILE, group())
-    write_json(store / GROUP_FILE, plate_group(layout))
+    return {f"{row}/{GROUP_FILE}": group() for row in rows} | {GROUP_FILE: plate_group(layout)}
 
 
 def write_well(
@@ -134,8 +138,8 @@ def _write_field(
     metadata: ImageMetadata,
     config: ZarrConfig,
 ) -> None:
-    name = f"{well} field {images.path}"
-    places = _places(images.planes, metadata)
+    name = field_name(well, images.path)
+    places = plane_places(images.planes, metadata)
     shape = (len(metadata.timepoints), len(metadata.channels), len(metadata.z_indices))
     written = write_array(folder / "0", _in_order(images.planes, places), shape, config)
     for label in sorted(images.labels):
@@ -156,7 +160,7 @@ def _write_label(
 ) -> None:
     """Write one label image; it is of one channel, so its c axis has length 1."""
     folder = field_folder / "labels" / name
-    places = {key: (t, 0, z) for key, (t, _, z) in _places(sources, metadata).items()}
+    places = label_places(sources, metadata)
     shape = (len(metadata.timepoints), 1, len(metadata.z_indices))
     written = write_array(folder / "0", _in_order(sources, places), shape, config)
     key = next(iter(places))
@@ -174,12 +178,24 @@ def _write_label(
     write_json(folder / GROUP_FILE, label_group(name, metadata, planes))
 
 
-def _places(
-    sources: "Mapping[PlaneKey, PlaneSource]", metadata: ImageMetadata
+def plane_places(
+    sources: Iterable[PlaneKey], metadata: ImageMetadata
 ) -> dict[PlaneKey, tuple[int, int, int]]:
     """Return ``(t, c, z)`` of each plane, in that order whatever the mapping's order."""
     places = {key: metadata.index_of(key) for key in sources}
     return dict(sorted(places.items(), key=lambda item: item[1]))
+
+
+def label_places(
+    sources: Iterable[PlaneKey], metadata: ImageMetadata
+) -> dict[PlaneKey, tuple[int, int, int]]:
+    """Return ``(t, 0, z)`` of each plane of a label image, which is of one channel."""
+    return {key: (t, 0, z) for key, (t, _, z) in plane_places(sources, metadata).items()}
+
+
+def field_name(well: str, path: str) -> str:
+    """Return what viewers call a field."""
+    return f"{well} field {path}"
 
 
 def _in_order(

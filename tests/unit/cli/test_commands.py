@@ -41,7 +41,8 @@ def compiled(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("compile",), ("functions",), ("index",), ("run-step",), ("why",)]
+    "command",
+    [(), ("compile",), ("functions",), ("gc",), ("index",), ("run-step",), ("verify",), ("why",)],
 )
 def test_every_command_has_help_with_an_example(command):
     run = _run(*command, "--help")

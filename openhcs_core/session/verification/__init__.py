@@ -1,0 +1,122 @@
+"""Are results what their run left? Compared with plans and manifests; nothing is changed."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from openhcs_core.errors import ConfigError
+from openhcs_core.plan import LOCATION
+from openhcs_core.runtime import ImageCache, Location
+from openhcs_core.session.verification.plans import (
+    PlannedPlate,
+    PlannedResults,
+    find_results,
+    read_results,
+)
+from openhcs_core.session.verification.plates import (
+    PlateVerifier,
+    Progress,
+    find_cache,
+    read_location,
+)
+from openhcs_core.session.verification.problems import Problem, Verification
+
+__all__ = ["Problem", "Progress", "Verification", "VerifyOptions", "verify_results"]
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """What else to look at.
+
+    Attributes
+    ----------
+    plates : tuple of str
+        These plates only; empty for all.
+    cache : bool
+        Check the content of computed images in the cache.
+    raw : bool
+        Read the plates' own images and compare them with what jobs read.
+    """
+
+    plates: tuple[str, ...] = ()
+    cache: bool = False
+    raw: bool = False
+
+
+def verify_results(path: Path, options: VerifyOptions, progress: Progress) -> Verification:
+    """Compare a results folder with what its plans and manifests say.
+
+    Parameters
+    ----------
+    path : Path
+        ``results`` or ``results/<plate>``.
+    options : VerifyOptions
+        What to look at.
+    progress : callable
+        Called after each well, from this thread.
+
+    Raises
+    ------
+    ConfigError
+        `path` is no results folder, or there is no such plate.
+    """
+    results, named = find_results(path)
+    planned = read_results(results)
+    if not planned.is_readable:
+        note = "without an index of plans nothing else can be compared"
+        return Verification(planned.problems, (note,), 0, 0)
+    chosen = _choose(planned, options.plates or ((named,) if named else ()), results)
+    parts = [PlateVerifier(plate, options.raw).verify(progress) for plate in chosen]
+    problems = [*planned.problems, *(problem for part in parts for problem in part.problems)]
+    notes = [note for part in parts for note in part.notes]
+    if not (options.plates or named):
+        notes += _other_plates(results, planned)
+    size_bytes = sum(part.size_bytes for part in parts)
+    if options.cache:
+        for cache in _caches(chosen):
+            found, read_bytes = _check_cache(cache)
+            problems += found
+            size_bytes += read_bytes
+    wells = sum(part.wells for part in parts)
+    return Verification(tuple(problems), tuple(notes), wells, size_bytes)
+
+
+def _choose(planned: PlannedResults, names: tuple[str, ...], results: Path) -> list[PlannedPlate]:
+    for name in names:
+        if name not in planned.plates:
+            raise ConfigError(f"no plate {name!r} in {results}; it has {', '.join(planned.plates)}")
+    return [planned.plates[name] for name in names or planned.plates]
+
+
+def _other_plates(results: Path, planned: PlannedResults) -> list[str]:
+    """Return a note on each plate that an earlier config had."""
+    found = sorted(path.parents[1] for path in results.glob(f"*/{LOCATION}"))
+    return [
+        f"{folder} is of a plate that the config no longer has; 'openhcs-core gc --stale --plate "
+        f"{folder.name}' removes it"
+        for folder in found
+        if folder.name not in planned.plates
+    ]
+
+
+def _caches(plates: list[PlannedPlate]) -> list[ImageCache]:
+    """Return the plates' caches, each once."""
+    found = {}
+    for plate in plates:
+        location = read_location(plate.folder / LOCATION)
+        if isinstance(location, Location):
+            cache = find_cache(location, plate.folder)
+            found[cache.root.resolve()] = cache
+    return list(found.values())
+
+
+def _check_cache(cache: ImageCache) -> tuple[list[Problem], int]:
+    paths = sorted(cache.root.glob("objects/*/*.npy"))
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(cache.check, paths))
+    problems = [
+        Problem("altered", str(path), "images that give its name", wrong, "delete it")
+        for path, wrong in zip(paths, found, strict=True)
+        if wrong is not None
+    ]
+    return problems, sum(path.stat().st_size for path in paths)
