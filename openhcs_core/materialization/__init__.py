@@ -13,6 +13,7 @@ from openhcs_core.materialization.spec import (
     TiffOptions,
     WriterOptions,
 )
+from openhcs_core.materialization.writers import table_text
 
 __all__ = [
     "CsvOptions",
@@ -32,4 +33,5 @@ __all__ = [
     "materialize_to",
     "save_files",
     "select",
+    "table_text",
 ]

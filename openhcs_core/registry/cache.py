@@ -5,25 +5,26 @@ code, so an upgrade of either makes a new file; a damaged file is made again.
 """
 
 import logging
-import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from openhcs_core.errors import CompileError
 from openhcs_core.plan import canonical_json, digest_text
 from openhcs_core.registry.source import source_digest
 from openhcs_core.registry.unified_registry import FunctionMetadata
+from openhcs_core.storage.atomic import replace_file
 
 if TYPE_CHECKING:
     from openhcs_core.registry.unified_registry import LibraryRegistryBase
 
 logger = logging.getLogger(__name__)
-FUNCTIONS: TypeAdapter[dict[str, FunctionMetadata]] = TypeAdapter(dict[str, FunctionMetadata])
+FUNCTIONS: TypeAdapter[dict[str, FunctionMetadata]] = TypeAdapter(
+    dict[str, FunctionMetadata], config=ConfigDict(defer_build=True)
+)
 
 
 def cached_functions(registry: "LibraryRegistryBase") -> dict[str, FunctionMetadata]:
@@ -81,11 +82,8 @@ def _describe_in_child(library_name: str) -> bytes:
 def write_cache(path: Path, data: bytes) -> None:
     """Keep a description, in one step; a folder that cannot be written is only slower."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as stream:
+        with replace_file(path, durable=False) as stream:
             stream.write(data)
-        Path(name).replace(path)
     except OSError as error:
         logger.warning(
             "%s cannot be written (%s); functions are listed anew each time", path, error

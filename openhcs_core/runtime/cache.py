@@ -1,7 +1,6 @@
 """Computed images by digest. Safe to delete at any time: what is gone is computed again."""
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.digests import combined_digest, plane_digest
 from openhcs_core.runtime.manifest import PlaneRecord, StackRecord
+from openhcs_core.storage.atomic import replace_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,13 +104,10 @@ class ImageCache:
     def _write(self, path: Path, stack: "NDArray[Any]") -> None:
         import numpy as np
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                np.save(stream, stack, allow_pickle=False)
-            Path(name).chmod(_READ_ONLY)
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with replace_file(path, durable=False) as stream:
+            # numpy writes a file that is open for writing alone at once, others piece by piece
+            with open(stream.fileno(), "wb", closefd=False) as out:
+                np.save(out, stack, allow_pickle=False)
+            # readers are whom the umask lets read; writers, nobody
+            mode = os.fstat(stream.fileno()).st_mode
+            os.fchmod(stream.fileno(), mode & _READ_ONLY)

@@ -9,6 +9,7 @@ from openhcs_core.errors import OutOfMemoryError, StepFunctionError
 from openhcs_core.memory import stack_slices, unstack_slices
 from openhcs_core.plan import FunctionPlan, SpecialInputPlan, SpecialOutputPlan
 from openhcs_core.planes import PlaneKey
+from openhcs_core.runtime.seeds import SEED_PARAMETER, call_seed, seed_generators, seed_parameter
 from openhcs_core.runtime.special_inputs import SpecialSource, choose_value, copied, no_specials
 from openhcs_core.runtime.special_io import StoredValue
 
@@ -54,6 +55,7 @@ def run_chain(
     who: str,
     projected_to: Mapping[Component, str],
     special_source: SpecialSource = no_specials,
+    plan_digest: str = "",
 ) -> ChainResult:
     """Run functions one after another on a stack of planes.
 
@@ -71,6 +73,8 @@ def run_chain(
         What the result of a projection is called.
     special_source : callable
         Gives the special outputs of earlier steps.
+    plan_digest : str
+        What random numbers depend on, besides the planes and the function's position.
 
     Raises
     ------
@@ -86,7 +90,8 @@ def run_chain(
     is_projected = False
     for number, function in enumerate(functions, start=1):
         values = _Specials(start if is_projected else None, tuple(specials), special_source)
-        call = _Call(function, load(function.ref), f"{who}: {function.ref}", values)
+        who_calls = f"{who}: {function.ref}"
+        call = _Call(function, load(function.ref), who_calls, values, plan_digest, number)
         slices = (
             call.run_slices(planes, at)
             if function.slice_by_slice
@@ -147,6 +152,8 @@ class _Call:
     function: Callable[..., Any]
     who: str
     specials: _Specials
+    plan_digest: str
+    number: int
 
     def run_slices(
         self, planes: Sequence["NDArray[Any]"], keys: Sequence[PlaneKey]
@@ -165,9 +172,7 @@ class _Call:
 
     def run(self, stack: Any, keys: tuple[PlaneKey, ...]) -> ChainResult:
         """Call the function once and take its result apart."""
-        image, values = self._split(
-            self._call(stack, self.specials.inputs(self.plan, keys, self.who))
-        )
+        image, values = self._split(self._call(stack, keys))
         if self.plan.as_2d and getattr(image, "ndim", None) == 2:
             image = image[None]
         specials = tuple(
@@ -176,9 +181,15 @@ class _Call:
         )
         return ChainResult(keys, tuple(unstack_slices(image, who=self.who)), specials)
 
-    def _call(self, stack: Any, special_inputs: Mapping[str, Any]) -> Any:
+    def _call(self, stack: Any, keys: tuple[PlaneKey, ...]) -> Any:
+        special_inputs = self.specials.inputs(self.plan, keys, self.who)
+        seed = call_seed(self.plan_digest, self.number, keys)
+        parameters = dict(self.plan.parameters)
+        if SEED_PARAMETER in parameters and parameters[SEED_PARAMETER] is None:
+            parameters[SEED_PARAMETER] = seed_parameter(seed)
+        seed_generators(seed)
         try:
-            return self.function(stack, **self.plan.parameters, **special_inputs)
+            return self.function(stack, **parameters, **special_inputs)
         except MemoryError as error:
             raise OutOfMemoryError(f"{self.who} ran out of memory: {error}") from error
         except Exception as error:

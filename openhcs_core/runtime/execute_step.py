@@ -7,11 +7,9 @@ the manifest is written last.
 
 import logging
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from openhcs_core.constants import Backend
 from openhcs_core.errors import InputDataError
@@ -32,6 +30,7 @@ from openhcs_core.runtime.special_inputs import SpecialInputs
 from openhcs_core.runtime.user_functions import with_user_functions
 from openhcs_core.runtime.versions import check_versions
 from openhcs_core.storage import FileManager, get_backend_instance
+from openhcs_core.storage.atomic import temporary_name
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +113,8 @@ def _image_sink(job: Job, plan: StepPlan, well: str) -> Iterator[ImageCache]:
     for stale in root.glob(f"{well}-*"):  # of a job that was killed
         shutil.rmtree(stale, ignore_errors=True)
     root.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{well}-", dir=root))
+    folder = root / f"{well}-{temporary_name()}"
+    folder.mkdir()
     try:
         yield ImageCache(folder)
     finally:
@@ -132,13 +132,21 @@ def _compute(
     """Run every group of planes through its chain."""
     values: dict[str | None, list[SpecialValue]] = {group.value: [] for group in plan.groups}
     images = []
+    digest = plan_digest(plan)
     who = f"step {plan.step_name!r}, well {well}"
     stacks = group_planes(source.keys, plan.variable_components)
     for number, keys in enumerate(stacks, start=1):
         logger.info("well %s, stack %d of %d: %s", well, number, len(stacks), keys[0].filename)
         group = _choose_group(plan, keys[0], well)
         result = run_chain(
-            source.load(keys), keys, group.functions, load, who, plan.projected_to, specials
+            source.load(keys),
+            keys,
+            group.functions,
+            load,
+            who,
+            plan.projected_to,
+            specials,
+            digest,
         )
         values[group.value] += result.specials
         images.append(sink.put(cast_planes(result.planes, plan.output_dtype, who), result.keys))

@@ -1,9 +1,13 @@
 """Plate tables: the tables of all wells, one below the other, the plate map joined."""
 
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from openhcs_core.errors import InputDataError
+from openhcs_core.materialization import table_text
 from openhcs_core.plan import (
     TablePlan,
     digest_bytes,
@@ -15,8 +19,13 @@ from openhcs_core.plan import (
 from openhcs_core.runtime.job import Job
 from openhcs_core.storage.atomic import replace_file
 
-if TYPE_CHECKING:
-    import pandas as pd
+
+@dataclass(frozen=True)
+class _Table:
+    """Names of columns in order, and rows of text; what a row lacks is empty."""
+
+    columns: tuple[str, ...]
+    rows: list[dict[str, str]]
 
 
 def gather_table(job: Job, file: str) -> None:
@@ -36,7 +45,8 @@ def gather_table(job: Job, file: str) -> None:
 
     Notes
     -----
-    Cells are handled as text, so that no number changes its digits on the way.
+    Cells are handled as text, so that no number changes its digits on the way, and by the csv
+    module: importing pandas would take longer than the rest of the job.
     """
     path = job.plate_dir / table_plan_path(job.step, file)
     plan = job.read_plan(path, TablePlan)
@@ -78,10 +88,8 @@ def join_tables(job: Job, plan: TablePlan) -> str:
     InputDataError
         A well's table or the plate map cannot be read.
     """
-    import pandas as pd
-
     paths = [job.plate_dir / path for well in plan.wells for path in well_table_paths(plan, well)]
-    table = pd.concat([_read(path) for path in paths], ignore_index=True).fillna("")
+    table = _concatenated([_read(path) for path in paths])
     plate_map = job.location.plate_map
     if plan.plate_map is not None and plate_map is not None:
         if not Path(plate_map).is_file():
@@ -89,11 +97,17 @@ def join_tables(job: Job, plan: TablePlan) -> str:
         if digest_bytes(Path(plate_map).read_bytes()) != plan.plate_map:
             raise InputDataError(f"{plate_map} changed since it was planned; run snakemake again")
         table = _join_plate_map(table, _read(Path(plate_map)), plate_map)
-    text: str = table.to_csv(index=False, lineterminator="\n")
-    return text
+    cells = {name: [row.get(name, "") for row in table.rows] for name in table.columns}
+    return table_text(cells) or "\n"
 
 
-def _join_plate_map(table: "pd.DataFrame", plate_map: "pd.DataFrame", name: str) -> "pd.DataFrame":
+def _concatenated(tables: Sequence[_Table]) -> _Table:
+    """Put tables under each other; a column that one of them lacks is empty there."""
+    columns = dict.fromkeys(name for table in tables for name in table.columns)
+    return _Table(tuple(columns), [row for table in tables for row in table.rows])
+
+
+def _join_plate_map(table: _Table, plate_map: _Table, name: str) -> _Table:
     shared = sorted((set(table.columns) & set(plate_map.columns)) - {"well"})
     if shared:
         raise InputDataError(
@@ -102,17 +116,25 @@ def _join_plate_map(table: "pd.DataFrame", plate_map: "pd.DataFrame", name: str)
         )
     if "well" not in table.columns:  # a table without rows or columns
         return table
-    return table.merge(plate_map, on="well", how="left", validate="many_to_one").fillna("")
+    wells = {row["well"]: row for row in plate_map.rows}
+    columns = dict.fromkeys((*table.columns, *plate_map.columns))
+    return _Table(tuple(columns), [wells.get(row["well"], {}) | row for row in table.rows])
 
 
-def _read(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-
+def _read(path: Path) -> _Table:
     try:
-        if path.stat().st_size == 0:  # no image of the well had anything to write
-            return pd.DataFrame()
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
+        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
     except FileNotFoundError as error:
         raise InputDataError(f"{path} is missing; run snakemake, which makes it first") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (csv.Error, UnicodeDecodeError) as error:
         raise InputDataError(f"{path} is not a CSV table: {error}") from error
+    if not lines:  # no image of the well had anything to write
+        return _Table((), [])
+    columns, *rows = lines
+    if longer := [row for row in rows if len(row) > len(columns)]:
+        raise InputDataError(
+            f"{path} is not a CSV table: its header has {len(columns)} columns, but a row has "
+            f"{len(longer[0])}: {', '.join(longer[0])[:80]}"
+        )
+    return _Table(tuple(columns), [dict(zip(columns, row, strict=False)) for row in rows])

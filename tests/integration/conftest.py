@@ -100,17 +100,28 @@ def make_project(folder, plate=DEMO_PLATE):
     return project
 
 
+def make_small_project(folder, columns):
+    """Make a project with a plate of small images, the columns given."""
+    project = Project(folder)
+    write_imagexpress_plate(project.plate, columns)
+    project.write("config/config.yaml", "plates:\n  demo: {path: plate}\n")
+    return project
+
+
 @pytest.fixture
 def small_project(tmp_path):
-    """Make a project with a plate of small images, the columns given."""
+    """What makes a project with a plate of small images in a folder of the test."""
 
     def make(columns, folder="small"):
-        project = Project(tmp_path / folder)
-        write_imagexpress_plate(project.plate, columns)
-        project.write("config/config.yaml", "plates:\n  demo: {path: plate}\n")
-        return project
+        return make_small_project(tmp_path / folder, columns)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def new_small_project():
+    """What makes a project with a plate of small images in a folder."""
+    return make_small_project
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,14 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
             ("dry_run.py", "--wells", "3", "--steps", "2", "--repeats", "1"),
             "3 wells x 2 steps, 9 jobs, CPU of snakemake -n:",
         ),
+        (
+            ("finished_plate.py", "--wells", "2", "--steps", "2", "--repeats", "1"),
+            "2 wells x 2 steps, all done, CPU of snakemake:",
+        ),
+        (
+            ("incremental_run.py", "--wells", "1", "--size", "128", "--repeats", "1"),
+            "seconds of CPU and wall, 2 cores, the least of 1",
+        ),
     ],
 )
 def test_it_runs_on_a_small_plate(tmp_path, arguments, expected):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -61,11 +62,12 @@ def write_array(
     """
     whole, places = _assemble(planes, outer_shape)
     array = _create_array(folder, whole.shape, whole.dtype, config)
-    if config.chunk_strategy is ZarrChunkStrategy.WELL:
-        array[...] = whole
-    else:
-        for place in places:
-            array[place] = whole[place]
+    with _one_thread_a_chunk():
+        if config.chunk_strategy is ZarrChunkStrategy.WELL:
+            array[...] = whole
+        else:
+            for place in places:
+                array[place] = whole[place]
     _sync(folder)
     ranges = {
         channel: _span([whole[place] for place in places if place[1] == channel])
@@ -182,6 +184,19 @@ def _compressors(config: ZarrConfig) -> Any:
         return None
     name: Literal["zstd", "lz4"] = "zstd" if config.compressor is ZarrCompressor.ZSTD else "lz4"
     return BloscCodec(cname=name, clevel=config.compression_level, shuffle="bitshuffle")
+
+
+@contextmanager
+def _one_thread_a_chunk() -> Iterator[None]:
+    """Keep blosc from its threads: they put the blocks of a chunk in the order they end in."""
+    from numcodecs import blosc  # type: ignore[attr-defined]  # compiled, without types
+
+    before = blosc.use_threads
+    blosc.use_threads = False
+    try:
+        yield
+    finally:
+        blosc.use_threads = before
 
 
 def _sync(folder: Path) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.cache import ImageCache
@@ -33,6 +34,21 @@ def test_equal_images_are_one_object(tmp_path):
     big_endian = [plane.astype(">u2") for plane in _planes()]
     assert cache.put(big_endian, KEYS).object == first.object
     assert len(list(tmp_path.rglob("*.npy"))) == 1
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o444), (0o027, 0o440), (0o077, 0o400)])
+def test_objects_can_be_read_by_whom_the_umask_lets_and_written_by_nobody(tmp_path, umask, mode):
+    code = (
+        "import os, sys; import numpy as np; from pathlib import Path\n"
+        "from openhcs_core.planes import PlaneKey\n"
+        "from openhcs_core.runtime.cache import ImageCache\n"
+        f"os.umask({umask}); keys = [PlaneKey('B02', 1, '1', 1, 1)]\n"
+        "ImageCache(Path(sys.argv[1], 'cache')).put([np.zeros((2, 2))], keys)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    (path,) = tmp_path.rglob("*.npy")
+    assert path.stat().st_mode & 0o777 == mode
+    assert [other.name for other in path.parent.iterdir()] == [path.name]
 
 
 def test_gone_torn_or_altered_objects_count_as_absent(tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
+from numcodecs import blosc
 
 from openhcs_core.config import ZarrChunkStrategy, ZarrConfig
 from openhcs_core.errors import InputDataError, StorageResolutionError
@@ -27,6 +28,7 @@ from openhcs_core.storage import (
     write_plate_metadata,
     write_well,
 )
+from openhcs_core.storage.ome_zarr.arrays import write_array
 from openhcs_core.testing.storage import assert_same_array
 
 METADATA = ImageMetadata(
@@ -53,6 +55,30 @@ def fields_of(well, planes=lambda key: np.full((20, 30), value_of(key), "uint16"
         )
         for site in (1, 2)[::order]
     ]
+
+
+@pytest.fixture
+def many_threads():
+    """Make blosc use threads, as another library of the process may."""
+    before = blosc.use_threads
+    blosc.use_threads, count = True, blosc.set_nthreads(8)
+    yield
+    blosc.use_threads = before
+    blosc.set_nthreads(count)
+
+
+@pytest.mark.parametrize("strategy", ZarrChunkStrategy)
+def test_chunks_are_the_same_bytes_with_blosc_in_threads(tmp_path, strategy, many_threads):
+    image = np.random.default_rng(0).poisson(300, (700, 700)).astype("uint16")
+    contents = []
+    for number in range(5):
+        folder = tmp_path / str(number)
+        planes = [("plane", (0, 0, 0), image)]
+        write_array(folder, planes, (1, 1, 1), ZarrConfig(chunk_strategy=strategy))
+        (chunk,) = (path for path in folder.joinpath("c").rglob("*") if path.is_file())
+        contents.append(chunk.read_bytes())
+    assert blosc.use_threads is True
+    assert set(contents) == {contents[0]}
 
 
 def write_one(store, well):
