@@ -50,6 +50,10 @@ class PlanChangedError(ConfigError):
     """A job was started for a plan that has since been replaced."""
 
 
+class SupersededError(PlanChangedError):
+    """A job of a run that was killed, when the next run has started: that one does its work."""
+
+
 class RunLockedError(ConfigError):
     """Another run works on the same results folder and this config would change its plan."""
 
@@ -74,6 +78,12 @@ class StepFunctionError(OpenHCSError, RuntimeError):
 
 class OutOfMemoryError(OpenHCSError, MemoryError):
     """Memory ran out after every recovery the config asked for."""
+
+    exit_code = EXIT_MEMORY
+
+
+class DiskFullError(OpenHCSError, OSError):
+    """A disk has no room for what is to be written."""
 
     exit_code = EXIT_MEMORY
 

@@ -68,7 +68,7 @@ def main() -> int:
     """Run the command line and return its exit code.
 
     0 done; 1 a defect of this software; 2 wrong config, pipeline or command line; 3 bad
-    input data; 4 a step's function raised; 5 out of memory.
+    input data; 4 a step's function raised; 5 memory or a disk ran out.
     """
     try:
         cli.main(standalone_mode=False)

@@ -15,6 +15,7 @@ from openhcs_core.runtime import (
     recorded,
     write_store_metadata,
 )
+from openhcs_core.storage import naming_full_disk
 
 logger = logging.getLogger("openhcs_core")
 
@@ -51,13 +52,14 @@ def run_step_command(
     """
     if (well is not None) + (table is not None) + store != 1:
         raise click.UsageError("give exactly one of --well, --table and --store")
-    _start_log(log)
     job = Job(plate_dir, step, digest)
     try:
-        if images_only and well is not None:
-            compute_images(job, well, RegistryService().load)
-        else:
-            _run_recorded(job, well, table)
+        with naming_full_disk(plate_dir):
+            _start_log(log)
+            if images_only and well is not None:
+                compute_images(job, well, RegistryService().load)
+            else:
+                _run_recorded(job, well, table)
     except OpenHCSError as error:
         logger.error("%s", error)  # noqa: TRY400  its text is the message; main prints it too
         raise
@@ -65,6 +67,13 @@ def run_step_command(
         logger.exception("this is a defect of openhcs-core; please report it with this log")
         raise
     logger.info("done")
+
+
+class _LogFile(logging.FileHandler):
+    """A log that says nothing of its own full disk: the job's error does."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
+        """Leave the record out."""
 
 
 def _run_recorded(job: Job, well: str | None, table: str | None) -> None:
@@ -88,6 +97,6 @@ def _start_log(path: Path | None) -> None:
     handler = logging.NullHandler()
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+        handler = _LogFile(path, mode="w", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)

@@ -10,9 +10,11 @@ from openhcs_core.plan.codec import (
 )
 from openhcs_core.plan.conversions import PlannedConversion
 from openhcs_core.plan.layout import (
+    KEPT_SINKS,
     LOCATION,
     OUTPUT_FOLDERS,
     OWN_FOLDERS,
+    RUN_LOCK,
     STATUS,
     WORKSPACE_METADATA,
     OutputFile,
@@ -57,9 +59,11 @@ from openhcs_core.plan.models import (
 from openhcs_core.plan.special_paths import SPECIAL_FOLDER
 
 __all__ = [
+    "KEPT_SINKS",
     "LOCATION",
     "OUTPUT_FOLDERS",
     "OWN_FOLDERS",
+    "RUN_LOCK",
     "SOURCE_VERSION",
     "SPECIAL_FOLDER",
     "STATUS",

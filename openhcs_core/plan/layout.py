@@ -254,5 +254,11 @@ STATUS = "status.csv"
 WORKSPACE_METADATA = "workspace/openhcs_metadata.json"
 """The virtual workspace in OpenHCS's form."""
 
+KEPT_SINKS = ".kept"
+"""Below a plate's results: images of kept steps until they are written, by step and well."""
+
+RUN_LOCK = ".plan/lock"
+"""Below the results folder: held, and signed, by the run that works on it."""
+
 LOCATION = "workspace/location.json"
 """Where plate and cache lie; no input of any rule, so that moving them reruns nothing."""

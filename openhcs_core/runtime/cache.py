@@ -36,6 +36,11 @@ class ImageCache:
         -------
         StackRecord
             With the digests of stack and planes.
+
+        Raises
+        ------
+        DiskFullError
+            There is no room for it.
         """
         import numpy as np
 

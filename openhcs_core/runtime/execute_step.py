@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from openhcs_core.constants import Backend
 from openhcs_core.errors import InputDataError
 from openhcs_core.materialization import save_files
-from openhcs_core.plan import GroupPlan, StepPlan, digest_bytes, plan_digest
+from openhcs_core.plan import KEPT_SINKS, GroupPlan, StepPlan, digest_bytes, plan_digest
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.cache import ImageCache
 from openhcs_core.runtime.calls import FunctionLoader, SpecialValue, cast_planes, run_chain
@@ -27,6 +27,7 @@ from openhcs_core.runtime.manifest import FileRecord, Manifest, StackRecord, wri
 from openhcs_core.runtime.outputs import Labels, collect_labels, make_files
 from openhcs_core.runtime.recompute import Recomputer
 from openhcs_core.runtime.special_inputs import SpecialInputs
+from openhcs_core.runtime.turn import Turn
 from openhcs_core.runtime.user_functions import with_user_functions
 from openhcs_core.runtime.versions import check_versions
 from openhcs_core.storage import FileManager, get_backend_instance
@@ -58,6 +59,8 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
 
     Raises
     ------
+    SupersededError
+        Another run started meanwhile.
     PlanChangedError
         The plan is another one, now or when the result is ready, or a user module has other
         code than planned: nothing is written.
@@ -66,6 +69,7 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     InputDataError, StepFunctionError, OutOfMemoryError
         See there.
     """
+    turn = Turn(job.plate_dir, well)
     plan = job.read_step_plan(well)
     check_versions(plan)
     load = with_user_functions(plan, job.location, load)
@@ -74,18 +78,20 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     specials = SpecialInputs(job.plate_dir, plan, well)
 
     def confirm() -> None:
-        """Stop before anything is renamed when plan or input are no longer today's."""
+        """Stop before anything is renamed when run, plan or input are no longer today's."""
+        turn.check()
         job.read_step_plan(well)
         source.check_unchanged()
         specials.check_unchanged()
 
     with _image_sink(job, plan, well) as sink:
         computed = _compute(plan, well, source, specials, sink, load)
-        if plan.store is not None:
-            write_kept_images(job, plan, well, computed.images, computed.labels, sink, confirm)
-        confirm()
         read = {"inputs": dict(sorted(source.digests.items())), "special": specials.digests}
-        _commit(job, plan, well, read, computed)
+        with turn:
+            if plan.store is not None:
+                write_kept_images(job, plan, well, computed.images, computed.labels, sink, confirm)
+            confirm()
+            _commit(job, plan, well, read, computed)
 
 
 def compute_images(job: Job, well: str, load: FunctionLoader) -> None:
@@ -105,13 +111,14 @@ def _open_input(job: Job, plan: StepPlan, well: str) -> WellInput:
 
 @contextmanager
 def _image_sink(job: Job, plan: StepPlan, well: str) -> Iterator[ImageCache]:
-    """Give the cache; for a kept step a cache of its own that is gone afterwards."""
+    """Give the cache; for a kept step a cache of its own that is gone afterwards.
+
+    That of a job that is killed stays until the next run starts.
+    """
     if plan.store is None:
         yield job.cache
         return
-    root = job.plate_dir / ".kept" / job.step
-    for stale in root.glob(f"{well}-*"):  # of a job that was killed
-        shutil.rmtree(stale, ignore_errors=True)
+    root = job.plate_dir / KEPT_SINKS / job.step
     root.mkdir(parents=True, exist_ok=True)
     folder = root / f"{well}-{temporary_name()}"
     folder.mkdir()

@@ -9,10 +9,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from openhcs_core.config import FrozenModel
-from openhcs_core.errors import EXIT_DEFECT, EXIT_STOPPED, OpenHCSError
+from openhcs_core.errors import EXIT_DEFECT, EXIT_STOPPED, OpenHCSError, SupersededError
 from openhcs_core.plan import failure_path
 from openhcs_core.runtime.job import Job
-from openhcs_core.storage.atomic import replace_file
+from openhcs_core.storage import naming_full_disk, replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,10 @@ def recorded(job: Job, target: str) -> Iterator[None]:
     path = job.plate_dir / failure_path(job.step, target)
     path.unlink(missing_ok=True)
     try:
-        yield
+        with naming_full_disk(job.plate_dir):
+            yield
+    except SupersededError:
+        raise  # what comes of this target is up to the run that took over
     except OpenHCSError as error:
         _write(path, Failure(digest=job.digest, exit_code=error.exit_code, message=str(error)))
         raise

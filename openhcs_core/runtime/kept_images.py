@@ -20,6 +20,7 @@ from openhcs_core.runtime.cache import ImageCache
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.manifest import StackRecord
 from openhcs_core.runtime.outputs import Labels
+from openhcs_core.runtime.turn import Turn
 from openhcs_core.storage import (
     ChannelMetadata,
     FieldImages,
@@ -77,8 +78,10 @@ def write_kept_images(
 
 def write_store_metadata(job: Job) -> None:
     """Write the plate metadata of a kept step: its rows, then its root."""
-    plan = job.read_plan(job.plate_dir / store_plan_path(job.step), StoreMetadataPlan)
-    write_plate_metadata(job.plate_dir / store_path(job.step, plan.sub_dir), plate_layout(plan))
+    with Turn(job.plate_dir, f"{job.step}.store"):
+        plan = job.read_plan(job.plate_dir / store_plan_path(job.step), StoreMetadataPlan)
+        store = job.plate_dir / store_path(job.step, plan.sub_dir)
+        write_plate_metadata(store, plate_layout(plan))
 
 
 def plate_layout(plan: StoreMetadataPlan) -> PlateLayout:

@@ -17,6 +17,7 @@ from openhcs_core.plan import (
     well_table_paths,
 )
 from openhcs_core.runtime.job import Job
+from openhcs_core.runtime.turn import Turn
 from openhcs_core.storage.atomic import replace_file
 
 
@@ -40,6 +41,8 @@ def gather_table(job: Job, file: str) -> None:
 
     Raises
     ------
+    SupersededError
+        Another run started meanwhile.
     InputDataError
         A well's table or the plate map cannot be read.
 
@@ -49,12 +52,13 @@ def gather_table(job: Job, file: str) -> None:
     module: importing pandas would take longer than the rest of the job.
     """
     path = job.plate_dir / table_plan_path(job.step, file)
-    plan = job.read_plan(path, TablePlan)
-    text = join_tables(job, plan)
-    job.read_plan(path, TablePlan)
-    with replace_file(job.plate_dir / table_path(job.step, file)) as stream:
-        stream.write(text.encode())
-    (job.plate_dir / partial_table_path(job.step, file)).unlink(missing_ok=True)
+    with Turn(job.plate_dir, f"{job.step}.{file}") as turn:  # from before the first table is read
+        text = join_tables(job, job.read_plan(path, TablePlan))
+        job.read_plan(path, TablePlan)
+        turn.check()
+        with replace_file(job.plate_dir / table_path(job.step, file)) as stream:
+            stream.write(text.encode())
+        (job.plate_dir / partial_table_path(job.step, file)).unlink(missing_ok=True)
 
 
 def write_partial_table(plate_dir: Path, plan: TablePlan, wells: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import astuple, fields
 from pathlib import Path
 
-from openhcs_core.errors import InputDataError
+from openhcs_core.errors import DiskFullError, InputDataError
 from openhcs_core.plan import (
     OUTPUT_FOLDERS,
     STATUS,
@@ -39,14 +39,22 @@ def end_run(compilation: Compilation, run: LastRun) -> str:
     plates = read_status(compilation, run)
     for status in plates:
         folder = Path(compilation.compiled.results) / status.plate.name
-        with replace_file(folder / STATUS) as stream:
-            stream.write(status_table(status.jobs).encode())
         lines += [_headline(status, folder), *_describe_failures(status, folder)]
+        lines += _write_status(status, folder)
         lines += [f"  {kind:<7} {place}" for kind, place in _write_tables(status, folder)]
         lines += [f"  {kind:<7} {place}" for kind, place in _other_results(status.plate, folder)]
     if not all(status.is_done for status in plates):
         lines.append("The same command again does what is not done, and repeats nothing else.")
     return "\n".join(lines)
+
+
+def _write_status(status: PlateStatus, folder: Path) -> list[str]:
+    try:
+        with replace_file(folder / STATUS) as stream:
+            stream.write(status_table(status.jobs).encode())
+    except DiskFullError as error:  # what failed is to be said all the same
+        return [f"  problem {error}"]
+    return []
 
 
 def forget_last_run(compiled: CompiledPipeline) -> None:
@@ -105,7 +113,7 @@ def _write_partial(table: TablePlan, wells: tuple[str, ...], folder: Path) -> tu
     partial = folder / partial_table_path(table.step_name, table.file)
     try:
         write_partial_table(folder, table, wells)
-    except InputDataError as error:
+    except (DiskFullError, InputDataError) as error:
         return "problem", f"{partial} could not be written: {error}"
     return "partial", f"{partial} ({len(wells)} of {len(table.wells)} wells)"
 

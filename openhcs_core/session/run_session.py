@@ -13,6 +13,7 @@ from math import inf
 from pathlib import Path
 
 from openhcs_core.errors import RunLockedError
+from openhcs_core.plan import RUN_LOCK
 from openhcs_core.runtime import RunLock
 from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.files import changed_files, write_files
@@ -20,6 +21,7 @@ from openhcs_core.session.orphaned_manifests import remove_orphaned_manifests
 from openhcs_core.session.plan_history import keep_replaced
 from openhcs_core.session.run_end import end_run, forget_last_run
 from openhcs_core.session.status import LastRun, PlateStatus, read_status
+from openhcs_core.session.unfinished import remove_unfinished
 
 DEFAULT_CONFIG = "config/config.yaml"
 _COMPILE_WAIT_S = 10.0
@@ -94,6 +96,7 @@ class RunSession:
             raise RunLockedError("another run changed the plans meanwhile; run the command again")
         lock.sign()
         self._lock = lock
+        remove_unfinished(compilation.compiled)
         forget_last_run(compilation.compiled)
 
     @contextmanager
@@ -156,4 +159,4 @@ def session_for(config_path: str) -> RunSession:
 
 
 def _lock_path(compilation: Compilation) -> Path:
-    return Path(compilation.compiled.results) / ".plan" / "lock"
+    return Path(compilation.compiled.results) / RUN_LOCK

@@ -9,6 +9,7 @@ from typing import Any
 from openhcs_core.config import WorkflowConfig, load_yaml, validate
 from openhcs_core.errors import ErrorGroup, OpenHCSError, render_error
 from openhcs_core.session.run_session import RunSession
+from openhcs_core.storage import naming_full_disk
 
 
 def compile_for_snakemake(session: RunSession) -> None:
@@ -21,7 +22,8 @@ def compile_for_snakemake(session: RunSession) -> None:
     if commands not in os.environ.get("PATH", "").split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([commands, os.environ.get("PATH", "")])
     try:
-        compilation = session.compile()
+        with naming_full_disk(Path.cwd()):
+            compilation = session.compile()
     except (OpenHCSError, ErrorGroup) as error:
         sys.stderr.write(f"{render_error(error)}\n")
         sys.exit(error.exit_code)

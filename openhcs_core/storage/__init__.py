@@ -3,7 +3,7 @@
 Importing this package loads no array library; a backend is imported when it is first used.
 """
 
-from openhcs_core.storage.atomic import replace_file
+from openhcs_core.storage.atomic import TEMPORARY_PREFIX, replace_file
 from openhcs_core.storage.backend_registry import (
     BackendEntry,
     create_storage_registry,
@@ -24,6 +24,7 @@ from openhcs_core.storage.checking import (
     first_difference,
     list_files,
 )
+from openhcs_core.storage.disk_space import naming_full_disk
 from openhcs_core.storage.filemanager import FileManager
 from openhcs_core.storage.ome_zarr.checker import check_plate_metadata, check_well
 from openhcs_core.storage.ome_zarr.model import (
@@ -43,6 +44,7 @@ from openhcs_core.storage.tiff_checker import check_tiff_folder
 from openhcs_core.storage.tiff_folder import write_tiff_folder
 
 __all__ = [
+    "TEMPORARY_PREFIX",
     "BackendEntry",
     "ChannelMetadata",
     "DataSink",
@@ -66,6 +68,7 @@ __all__ = [
     "get_backend_instance",
     "list_files",
     "list_planes",
+    "naming_full_disk",
     "read_image_metadata",
     "read_plane",
     "read_planes",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from openhcs_core.errors import StorageResolutionError
+from openhcs_core.storage.disk_space import naming_full_disk
 
 TEMPORARY_PREFIX = ".tmp-"
 """How unfinished files and folders begin; listings leave hidden names out."""
@@ -37,18 +38,24 @@ def replace_file(path: str | Path, *, durable: bool = True) -> Iterator[BinaryIO
     ------
     BinaryIO
         Open for reading and writing, in the folder of `path`.
+
+    Raises
+    ------
+    DiskFullError
+        There is no room for it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(temporary_name())
     try:
-        # tempfile would make the file readable by its owner alone; this one heeds the umask.
-        with temporary.open("x+b") as stream:
-            yield stream
-            stream.flush()
-            if durable:
-                os.fsync(stream.fileno())
-        temporary.replace(path)
+        with naming_full_disk(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # tempfile would make the file readable by its owner alone; this one heeds the umask.
+            with temporary.open("x+b") as stream:
+                yield stream
+                stream.flush()
+                if durable:
+                    os.fsync(stream.fileno())
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -67,18 +74,16 @@ def replace_files(files: Iterable[tuple[Path, Callable[[BinaryIO], None]]]) -> N
 
     Raises
     ------
+    DiskFullError
+        There is no room for them.
     StorageResolutionError
         A final name is a folder's.
     """
     written: list[tuple[Path, Path]] = []
     try:
         for path, write in files:
-            path.parent.mkdir(parents=True, exist_ok=True)
             written.append((path.with_name(temporary_name()), path))
-            with written[-1][0].open("x+b") as stream:
-                write(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
+            _write_temporary(*written[-1], write)
         _refuse_folders(path for _, path in written)
         for temporary, path in written:
             temporary.replace(path)
@@ -86,6 +91,15 @@ def replace_files(files: Iterable[tuple[Path, Callable[[BinaryIO], None]]]) -> N
         for temporary, _ in written:
             temporary.unlink(missing_ok=True)
         raise
+
+
+def _write_temporary(temporary: Path, path: Path, write: Callable[[BinaryIO], None]) -> None:
+    with naming_full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("x+b") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
 
 
 def _refuse_folders(paths: Iterable[Path]) -> None:

@@ -23,8 +23,8 @@ _BEGIN = """# What can be wrong, and what is said about it
 Everything that can be known before a run is said before its first job, all of it at once:
 `snakemake -n` and `openhcs-core compile` say the same. A job that meets a bad image fails its own
 well only; `status.csv` has the message. `openhcs-core` ends in 2 for a wrong config, pipeline or
-command line, in 3 for bad data, in 4 when a step's function raised and in 5 when memory ran out;
-snakemake itself ends in 1.
+command line, in 3 for bad data, in 4 when a step's function raised and in 5 when memory or a disk
+ran out; snakemake itself ends in 1.
 
 The messages below were made by these very mistakes.
 """

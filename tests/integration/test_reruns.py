@@ -159,13 +159,41 @@ def test_a_job_whose_input_was_replaced_meanwhile_writes_nothing(finished):
     assert after == before
 
 
-def test_what_a_killed_job_left_is_swept_by_the_job_that_repeats_it(finished):
-    left = finished.results / ".kept/count/B02-killed/objects"
-    left.mkdir(parents=True)
-    (left / "x.npy").write_bytes(b"x")
+def test_a_job_that_outlives_its_run_writes_nothing_once_the_next_has_started(finished):
+    before = finished.tracked_bytes()
+    code = (
+        "import sys; from pathlib import Path; from openhcs_core.registry import RegistryService\n"
+        "from openhcs_core.runtime import Job, RunLock, execute_step\n"
+        "def load(ref):\n"
+        "    lock = RunLock(Path(sys.argv[1]).parent / '.plan/lock'); lock.take(); lock.sign()\n"
+        "    return RegistryService().load(ref)\n"
+        "execute_step(Job(Path(sys.argv[1]), 'count'), 'B02', load)\n"
+    )
+    for path in finished.results.glob("*/count/B02*"):  # as snakemake does before a job
+        path.unlink()
+    gone = finished.tracked_bytes()
+    assert gone != before
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(finished.results)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "another run started" in run.stderr
+    assert finished.tracked_bytes() == gone
+
+
+def test_what_killed_jobs_left_is_swept_by_the_next_run_whatever_step_it_was(finished):
+    for step in ("count", "removed"):
+        left = finished.results / f".kept/{step}/B02-killed/objects"
+        left.mkdir(parents=True)
+        (left / "x.npy").write_bytes(b"x")
+        (finished.results / f"tables/{step}").mkdir(exist_ok=True)
+        (finished.results / f"tables/{step}/.tmp-killed").write_bytes(b"x")
     finished.edit("config/pipeline.yaml", "min_area: 20", "min_area: 60")
     assert _jobs(finished) == sorted(COUNT + TABLES)
-    assert list((finished.results / ".kept/count").iterdir()) == []
+    assert not list(finished.results.glob(".kept/*/*"))
+    assert not list(finished.results.rglob(".tmp-*"))
 
 
 def test_two_runs_and_two_places_give_the_same_bytes(finished, project):

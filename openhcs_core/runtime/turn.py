@@ -1,0 +1,85 @@
+"""Whose turn it is to write results: one job at a time, and none of a run that is dead.
+
+Jobs outlive a main process that is killed. What they still write must not meet what the jobs of
+the next run write, or read.
+"""
+
+import logging
+from math import inf
+from pathlib import Path
+from types import TracebackType
+
+from openhcs_core.errors import SupersededError
+from openhcs_core.plan import RUN_LOCK
+from openhcs_core.runtime.lock import RunLock
+
+logger = logging.getLogger(__name__)
+
+
+class Turn:
+    """The right to write one well's results, or one file of the whole plate, while it is entered.
+
+    Parameters
+    ----------
+    plate_dir : Path
+        ``results/<plate>``.
+    name : str
+        The well, or step and file.
+
+    Raises
+    ------
+    SupersededError
+        On entering: another run started after this was made.
+    """
+
+    def __init__(self, plate_dir: Path, name: str) -> None:
+        self._run_lock = plate_dir.parent / RUN_LOCK
+        self._signature = _read_signature(self._run_lock)
+        self._path = plate_dir / ".locks" / name
+        self._lock: RunLock | None = None
+
+    def check(self) -> None:
+        """Check that no other run has started.
+
+        Raises
+        ------
+        SupersededError
+            One has: its jobs do what this one was to do.
+        """
+        if _read_signature(self._run_lock) not in (None, self._signature):
+            raise SupersededError(
+                f"another run started on {self._run_lock.parent.parent} while this job ran and "
+                "does the same work; nothing was written"
+            )
+
+    def __enter__(self) -> "Turn":
+        lock = RunLock(self._path)
+        try:
+            if not lock.take():
+                logger.info("waiting for %s, which writes the same results", lock.owner())
+                lock.take(inf)
+            lock.sign()
+            self.check()
+        except BaseException:
+            lock.close()
+            raise
+        self._lock = lock
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._lock is not None
+        self._lock.close()
+
+
+def _read_signature(path: Path) -> tuple[bytes, int] | None:
+    """Return what a run writes into its lock when it starts, and when; None without any run."""
+    try:
+        content = path.read_bytes()  # a network file system looks anew when a file is opened
+        return content, path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,67 @@
+"""What killed jobs left unfinished: temporary files and folders that nobody will rename."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from openhcs_core.plan import KEPT_SINKS, CompiledPipeline
+from openhcs_core.storage import TEMPORARY_PREFIX
+
+_STORE_SUFFIX = ".ome.zarr"
+_WELL_DEPTH = 2
+"""Wells of an OME-Zarr plate lie in rows; unfinished fields lie in wells."""
+
+
+def remove_unfinished(compiled: CompiledPipeline) -> list[Path]:
+    """Remove what jobs of dead runs left, whatever step or well it was of.
+
+    To be called by a run that holds the lock, before its first job. A job that outlives its
+    run loses what it has not finished: its work is done again by this run.
+
+    Returns
+    -------
+    list of Path
+        What was removed.
+    """
+    results = Path(compiled.results)
+    found = list(_temporaries(results / ".plan"))
+    for plate in compiled.plates:
+        folder = results / plate.name
+        found += _temporaries(folder)
+        for sinks in _entries(folder / KEPT_SINKS):
+            found += map(Path, _entries(Path(sinks)))
+    for path in found:
+        _remove(path)
+    return found
+
+
+def _temporaries(folder: Path, depth: int | None = None) -> Iterator[Path]:
+    """Yield unfinished files and folders; fields of finished wells are not looked through.
+
+    Parameters
+    ----------
+    depth : int, optional
+        How far below an OME-Zarr plate `folder` is.
+    """
+    for entry in _entries(folder):
+        if entry.name.startswith(TEMPORARY_PREFIX):
+            yield Path(entry)
+        elif entry.name[0] != "." and entry.is_dir(follow_symlinks=False) and depth != _WELL_DEPTH:
+            inner = 0 if entry.name.endswith(_STORE_SUFFIX) else depth
+            yield from _temporaries(Path(entry), inner if depth is None else depth + 1)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)  # a job that lives on may still write into it
+    else:
+        path.unlink(missing_ok=True)
