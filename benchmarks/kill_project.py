@@ -57,7 +57,7 @@ def find_peak(image_stack, factor: int = 2):
 '''
 FINAL, OLDER, OTHER = {"sigma": 1, "factor": 2}, {"sigma": 2, "factor": 3}, {"sigma": 3}
 """Parameters of the last run of a trial, of results that lie there before, and of others."""
-_NOT_COMPARED = frozenset({".locks", "logs", "benchmarks", "status.csv"})
+_NOT_COMPARED = frozenset({"logs", "benchmarks", "status.csv"})
 _UNTRACKED = frozenset({*_NOT_COMPARED, "plan", "index", "workspace", ".kept", "location.json"})
 _TEMPORARY = ".tmp-"
 

@@ -35,7 +35,7 @@ class Turn:
     def __init__(self, plate_dir: Path, name: str) -> None:
         self._run_lock = plate_dir.parent / RUN_LOCK
         self._signature = _read_signature(self._run_lock)
-        self._path = plate_dir / ".locks" / name
+        self._path = self._run_lock.with_name("locks") / plate_dir.name / name
         self._lock: RunLock | None = None
 
     def check(self) -> None:

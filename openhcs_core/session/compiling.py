@@ -24,23 +24,24 @@ from openhcs_core.config import (
 )
 from openhcs_core.emission import emit_plan_files, emit_plan_index, emit_rules
 from openhcs_core.errors import ErrorGroup, OpenHCSError, collecting, group_errors, raise_all
-from openhcs_core.microscopes import build_workspace_metadata, dump, well_index
+from openhcs_core.microscopes import build_workspace_metadata, dump
 from openhcs_core.plan import (
     LOCATION,
     WORKSPACE_METADATA,
     CompiledPipeline,
     PlatePlan,
-    StepPlan,
     index_path,
     readable_json,
 )
 from openhcs_core.registry import RegistryService
 from openhcs_core.registry.user_source import absolute
 from openhcs_core.runtime import Location
+from openhcs_core.session.index_files import index_text
 from openhcs_core.session.leftovers import find_leftovers
 from openhcs_core.session.plates import OpenPlate, open_plate
 from openhcs_core.session.python_pipelines import load_python
 from openhcs_core.session.user_modules import module_warnings, open_functions
+from openhcs_core.session.well_plans import with_lasting_plans
 
 _SHOWN_LEFTOVERS = 6
 
@@ -223,7 +224,7 @@ def _compile_plate(
     )
     plate_map = plate.plate_map
     plan = compile_plate(request, None if plate_map is None else plate_map.digest)
-    plan = _with_sticky_plans(plan, Path(config.results) / plate.name)
+    plan = with_lasting_plans(plan, config.results)
     files = emit_plan_files(plan) | _plate_files(plate, config)
     warnings = [*plate.index.warnings, *find_warnings(plan, request)]
     if plate_map is not None:
@@ -239,22 +240,8 @@ def _compile_plate(
     )
 
 
-def _with_sticky_plans(plan: PlatePlan, plate_dir: Path) -> PlatePlan:
-    """Give wells that ever had a plan of their own one again, so that its removal is noticed."""
-    well_steps = {step: dict(wells) for step, wells in plan.well_steps.items()}
-    for step in plan.steps:
-        mine: dict[str, StepPlan] = {
-            path.stem: step
-            for path in sorted((plate_dir / "plan" / step.step_name).glob("*.json"))
-            if path.stem in plan.wells
-        }
-        if mine:
-            well_steps[step.step_name] = mine | well_steps.get(step.step_name, {})
-    return plan.model_copy(update={"well_steps": well_steps})
-
-
 def _plate_files(plate: OpenPlate, config: WorkflowConfig) -> dict[str, str]:
-    index, settings = plate.index, plate.settings
+    index, settings, results = plate.index, plate.settings, Path(config.results)
     cache = config.storage.cache_dir or str(Path(config.results, ".cache"))
     location = Location(
         plate_path=str(Path(settings.path).resolve()),
@@ -264,7 +251,7 @@ def _plate_files(plate: OpenPlate, config: WorkflowConfig) -> dict[str, str]:
     )
     return {
         **{
-            index_path(well): readable_json(well_index(index, well, raw=settings.raw))
+            index_path(well): index_text(index, well, settings.raw, results / plate.name)
             for well in plate.wells
         },
         WORKSPACE_METADATA: dump(build_workspace_metadata(index)),

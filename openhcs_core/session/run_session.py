@@ -16,12 +16,15 @@ from openhcs_core.errors import RunLockedError
 from openhcs_core.plan import RUN_LOCK
 from openhcs_core.runtime import RunLock
 from openhcs_core.session.compiling import Compilation, compile_workflow
-from openhcs_core.session.files import changed_files, write_files
+from openhcs_core.session.file_times import FileTimes
+from openhcs_core.session.files import changed_files
+from openhcs_core.session.lost_images import remove_manifests_of_lost_images
 from openhcs_core.session.orphaned_manifests import remove_orphaned_manifests
 from openhcs_core.session.plan_history import keep_replaced
 from openhcs_core.session.run_end import end_run, forget_last_run
 from openhcs_core.session.status import LastRun, PlateStatus, read_status
 from openhcs_core.session.unfinished import remove_unfinished
+from openhcs_core.session.well_plans import remove_unused_plans
 
 DEFAULT_CONFIG = "config/config.yaml"
 _COMPILE_WAIT_S = 10.0
@@ -63,15 +66,18 @@ class RunSession:
     def _write(self, compilation: Compilation, lock: RunLock) -> Compilation:
         files, results = compilation.files, compilation.compiled.results
         if lock.take() or (changed_files(files) and lock.take(_COMPILE_WAIT_S)):
-            changed = changed_files(files)
-            keep_replaced(compilation.compiled, changed)
-            write_files({path: files[path] for path in changed})
+            changed = {path: files[path] for path in changed_files(files)}
+            keep_replaced(compilation.compiled, list(changed))
+            times = FileTimes(results)
+            times.write(changed, compilation.compiled)
+            remove_unused_plans(compilation.compiled, times)
             remove_orphaned_manifests(compilation.compiled)
+            remove_manifests_of_lost_images(compilation.compiled)
             return compilation
-        if changed := changed_files(files):
+        if differing := changed_files(files):
             raise RunLockedError(
                 f"another run ({lock.owner()}) works on {results} and this config "
-                f"would change {len(changed)} of its files (first: {changed[0]}); "
+                f"would change {len(differing)} of its files (first: {differing[0]}); "
                 "wait for it, or stop it"
             )
         text = f"another run ({lock.owner()}) works on {results}; until it ends only -n is possible"

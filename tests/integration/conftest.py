@@ -130,6 +130,18 @@ def new_project():
     return make_project
 
 
+@pytest.fixture(scope="session")
+def project_type():
+    """A project, for tests that write their own."""
+    return Project
+
+
+@pytest.fixture(scope="session")
+def run_type():
+    """A finished command, for tests that start snakemake in their own way."""
+    return Run
+
+
 @pytest.fixture
 def project(tmp_path):
     """A project nobody has run yet."""

@@ -67,7 +67,7 @@ def test_one_job_at_a_time_writes_a_well_until_it_is_killed(tmp_path):
         assert child.stdout.readline() == b"held\n"
         with Turn(plate_dir, "B03"):
             pass
-        held = RunLock(plate_dir / ".locks/B02")
+        held = RunLock(plate_dir.parent / ".plan/locks" / plate_dir.name / "B02")
         assert not held.take()
         held.close()
         child.kill()

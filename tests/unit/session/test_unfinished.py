@@ -23,7 +23,7 @@ FINISHED = [
     ".plan/lock",
     "other plate/tables/count/.tmp-1",
     "demo/manifests/count/B02.json",
-    "demo/.locks/B02",
+    ".plan/locks/demo/B02",
     "demo/count.ome.zarr/B/02/0/zarr.json",
     "demo/images/count/B02/B02_s001_w1_z001_t001.tif",
 ]
