@@ -37,7 +37,7 @@ types: $(BIN)/.installed-dev ## mypy, strict
 	$(BIN)/mypy
 
 pytest: $(BIN)/.installed-dev
-	$(BIN)/pytest -n $(PYTEST_WORKERS) -m "not gpu"
+	$(BIN)/pytest -n $(PYTEST_WORKERS) -m "not gpu and not thorough"
 
 test-all: $(BIN)/.installed-dev lint types ## Everything this machine can run
 	$(BIN)/pytest -n $(PYTEST_WORKERS)

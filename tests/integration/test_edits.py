@@ -92,8 +92,16 @@ def _prepare(finished, folder, edit, condition, snakemake):
     return project, ("--rerun-triggers", "mtime") if condition == "mtime only" else ()
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
-@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def _cases():
+    """Yield every edit in every condition; those that repeat others are for the thorough."""
+    for name, edit in EDITS.items():
+        for condition in CONDITIONS:
+            is_sample = condition == CONDITIONS[0] or name in UNDONE
+            marks = () if is_sample else pytest.mark.thorough
+            yield pytest.param(edit, condition, id=f"{name}-{condition}", marks=marks)
+
+
+@pytest.mark.parametrize(("edit", "condition"), list(_cases()))
 def test_an_edit_runs_what_depends_on_it(
     edit, condition, small_finished, snakemake, project_type, tmp_path
 ):
@@ -118,7 +126,9 @@ def test_an_edit_runs_what_depends_on_it(
         _assert_same_results(project, fresh)
 
 
-@pytest.mark.parametrize("condition", CONDITIONS[:2])
+@pytest.mark.parametrize(
+    "condition", [CONDITIONS[0], pytest.param(CONDITIONS[1], marks=pytest.mark.thorough)]
+)
 @pytest.mark.parametrize("name", UNDONE)
 def test_an_edit_that_is_undone_after_a_look_runs_nothing(
     name, condition, small_finished, snakemake, tmp_path
