@@ -26,7 +26,9 @@ make_well() {
     row=${3%??}
     : > "$1/rois/$2/$3.masks.roi.zip"
     : > "$1/tables/$2/$3.cell_counts.csv"
-    echo '{}' > "$1/$2.ome.zarr/$row/${3#"$row"}/zarr.json"
+    # a well without fields, so that none is missing
+    echo '{"attributes": {"ome": {"well": {"images": []}}}}' \\
+        > "$1/$2.ome.zarr/$row/${3#"$row"}/zarr.json"
 }
 """
 COMMANDS = {
