@@ -37,10 +37,10 @@ types: $(BIN)/.installed-dev ## mypy, strict
 	$(BIN)/mypy
 
 pytest: $(BIN)/.installed-dev
-	$(BIN)/pytest -n $(PYTEST_WORKERS) -m "not gpu and not thorough"
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not gpu and not thorough"
 
 test-all: $(BIN)/.installed-dev lint types ## Everything this machine can run
-	$(BIN)/pytest -n $(PYTEST_WORKERS)
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal
 
 fmt: $(BIN)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
