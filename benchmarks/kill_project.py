@@ -59,6 +59,8 @@ FINAL, OLDER, OTHER = {"sigma": 1, "factor": 2}, {"sigma": 2, "factor": 3}, {"si
 """Parameters of the last run of a trial, of results that lie there before, and of others."""
 _NOT_COMPARED = frozenset({"logs", "benchmarks", "status.csv"})
 _UNTRACKED = frozenset({*_NOT_COMPARED, "plan", "index", "workspace", ".kept", "location.json"})
+_OF_RUNS = frozenset({"lock", "locks", "times.json", "history"})
+"""What ``.plan`` tells of runs that were, beside what is to be done."""
 _TEMPORARY = ".tmp-"
 
 
@@ -200,7 +202,9 @@ class Project:
             parts = path.relative_to(self.results).parts
             if parts[0] == ".cache" or (len(parts) > 1 and parts[1] in _NOT_COMPARED):
                 continue
-            if parts != (".plan", "lock") and path.name != "location.json":  # it has full paths
+            if parts[0] == ".plan" and parts[1] in _OF_RUNS:
+                continue
+            if path.name != "location.json":  # it has full paths
                 found["/".join(parts)] = hashlib.sha256(path.read_bytes()).hexdigest()
         return found
 
