@@ -83,6 +83,17 @@ class FileTimes:
         if inputs:
             self._save()
 
+    def foretell(self, path: str, text: str, compiled: CompiledPipeline) -> int | None:
+        """Return the time, in ns, that a file gets when it is written with `text`; None: now."""
+        digest = digest_text(text)
+        versions = self._versions_before(path) if self._is_rule_input(path) else []
+        found = next((one for one in versions if one.digest == digest), None)
+        made = _made_from(compiled).get(self._name(path), ()) if found else ()
+        outputs = [self._results / output for output in made]
+        if found is None or _is_any_since(outputs, found.until_ns):
+            return None
+        return found.since_ns
+
     def _versions_before(self, path: str) -> _Versions:
         """Return a file's versions; the last one is what it holds, if it is there."""
         versions = self._versions.get(self._name(path), [])

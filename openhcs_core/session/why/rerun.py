@@ -14,6 +14,7 @@ from pathlib import Path
 
 from openhcs_core.constants import Backend
 from openhcs_core.plan import (
+    CompiledPipeline,
     PlatePlan,
     StepPlan,
     benchmark_path,
@@ -27,9 +28,11 @@ from openhcs_core.plan import (
 )
 from openhcs_core.runtime import manifest_digest
 from openhcs_core.session.compiling import Compilation
+from openhcs_core.session.file_times import FileTimes
 from openhcs_core.session.files import holds
 from openhcs_core.session.why.snakemake_records import Record, SnakemakeRecords
 
+_NS = 1e9
 _MOST_CHECKED_BYTES = 1_000_000
 """Snakemake's ``--max-checksum-file-size``: larger files are never the same."""
 _TIMESTAMP = ".snakemake_timestamp"
@@ -195,7 +198,12 @@ class _WellReader:
 
     def _time(self, name: str) -> float | None:
         """Return the modification time that an input has once compiled."""
-        return inf if self._will_be_written(name) else modified_s(self._path(name))
+        if not self._will_be_written(name):
+            return modified_s(self._path(name))
+        full = self._full(name)
+        compiled = CompiledPipeline(results=self.results, plates=(self.plate,))
+        known_ns = FileTimes(self.results).foretell(full, self.texts[full], compiled)
+        return inf if known_ns is None else known_ns / _NS
 
     def _will_be_written(self, name: str) -> bool:
         text = self.texts.get(self._full(name))
