@@ -14,7 +14,7 @@ from openhcs_core.compiler.overrides import PatternOverride, WellOverrides, over
 from openhcs_core.compiler.path_planner import read_pattern
 from openhcs_core.compiler.plate_values import ComponentValues
 from openhcs_core.compiler.request import CompileRequest, ErrorList
-from openhcs_core.compiler.well_chains import WellChains, chains_by_wells
+from openhcs_core.compiler.well_chains import WellChains, checked_chains
 from openhcs_core.config import FrozenModel, KeyPath, Level, Origin
 from openhcs_core.constants import Component
 from openhcs_core.errors import raise_all
@@ -138,6 +138,7 @@ def explain_plate(
         What this well has. Else overrides stand beside what all other wells have.
     """
     overridden = overrides_by_wells(request)
+    all_chains = checked_chains(request)
     values: dict[str | None, ComponentValues] = {None: request.values}
     explained = []
     for number, planned in enumerate(plan.steps):
@@ -145,17 +146,14 @@ def explain_plate(
         if step in (None, planned.step_name):
             families = [
                 _variants(number, values[planned.source], plan, request, overridden, family)
-                for family in _families(number, request, well)
+                for family in _families(number, all_chains, well)
             ]
             explained.append(_explain_step(number, plan, request, families))
     return ExplainedPlate(plate=plan.name, well=well, steps=tuple(explained))
 
 
-def _families(number: int, request: CompileRequest, well: str | None) -> list[WellChains]:
+def _families(number: int, all_chains: Sequence[WellChains], well: str | None) -> list[WellChains]:
     """Return the wells that have the same functions in a step, or the one well by itself."""
-    errors = ErrorList(request.document)
-    all_chains = chains_by_wells(request, errors)
-    raise_all(request.document.path, errors.errors)
     if well is not None:
         return [replace(one, wells=(well,)) for one in all_chains if well in one.wells]
     found: dict[object, WellChains] = {}
@@ -301,7 +299,7 @@ def _explain_group(
     place: int, group: GroupPlan, request: CompileRequest, variants: Sequence[_Variant]
 ) -> ExplainedGroup:
     is_channel = variants[0].plan.group_by is Component.CHANNEL
-    names = {channel.id: channel.name for channel in request.index.channels} if is_channel else {}
+    names = request.index.channel_names if is_channel else {}
     return ExplainedGroup(
         value=group.value,
         channel_name=None if group.value is None else names.get(group.value),

@@ -17,9 +17,9 @@ from openhcs_core.compiler.orchestrator import PipelineOrchestrator
 from openhcs_core.compiler.overrides import overrides_by_wells
 from openhcs_core.compiler.path_planner import initialize_step_plans
 from openhcs_core.compiler.python_steps import resolve_steps
-from openhcs_core.compiler.request import CompileRequest, ErrorList
+from openhcs_core.compiler.request import CompileRequest
 from openhcs_core.compiler.system_integration import validate_system_integration
-from openhcs_core.compiler.well_chains import chains_by_wells
+from openhcs_core.compiler.well_chains import checked_chains
 from openhcs_core.compiler.zarr_stores import declare_zarr_stores
 from openhcs_core.config import (
     Level,
@@ -28,7 +28,7 @@ from openhcs_core.config import (
     plate_settings,
     resolve_pipeline,
 )
-from openhcs_core.errors import CompileError, raise_all
+from openhcs_core.errors import CompileError
 from openhcs_core.pipeline import FunctionStep, PatternEntry, ProcessingContext
 from openhcs_core.plan import JobResources, StepPlan
 
@@ -235,9 +235,7 @@ class PipelinePathPlanner:
 
 def _chains(context: ProcessingContext, planned: _PlannedSteps) -> Mapping[int, PatternEntry]:
     """Return the functions of the context's well in steps whose functions differ by well."""
-    errors = ErrorList(planned.request.document)
-    found = chains_by_wells(planned.request, errors)
-    raise_all(planned.request.document.path, errors.errors)
+    found = checked_chains(planned.request)
     return next(shared.chains for shared in found if context.well_id in shared.wells)
 
 

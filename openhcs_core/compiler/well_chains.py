@@ -10,7 +10,7 @@ from openhcs_core.compiler.components import resolve_keys
 from openhcs_core.compiler.request import CompileRequest, ErrorList
 from openhcs_core.config import KeyPath, StepConfig
 from openhcs_core.constants import Component
-from openhcs_core.errors import CompileError, OpenHCSError, render_error, shortened
+from openhcs_core.errors import CompileError, OpenHCSError, raise_all, render_error, shortened
 from openhcs_core.pipeline import PatternEntry, PatternError, parse_pattern
 
 
@@ -51,6 +51,20 @@ def chains_by_wells(request: CompileRequest, errors: ErrorList) -> list[WellChai
             same = tuple(_content(chain) for chain in chains.values())
             found.setdefault(same, ([], chains))[0].append(well)
     return [WellChains(tuple(wells), chains) for wells, chains in found.values()]
+
+
+def checked_chains(request: CompileRequest) -> list[WellChains]:
+    """Return the sets of wells that have the same functions.
+
+    Raises
+    ------
+    ErrorGroup
+        Wells lack a function.
+    """
+    errors = ErrorList(request.document)
+    found = chains_by_wells(request, errors)
+    raise_all(request.document.path, errors.errors)
+    return found
 
 
 def _read_entries(

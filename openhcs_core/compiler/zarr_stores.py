@@ -65,7 +65,7 @@ def _check_folders(plans: Sequence[StepPlan], request: CompileRequest) -> None:
 def _declare(request: CompileRequest, own: MaterializeConfig, values: ComponentValues) -> StorePlan:
     index = request.index
     backend = own.backend or request.storage.materialization
-    names = {channel.id: channel.name for channel in index.channels}
+    names = index.channel_names
     scale_um = (index.z_step_um, index.pixel_size_um, index.pixel_size_um)
     if backend == "disk":  # a file a plane: no axes to lay out
         return StorePlan(backend=Backend.DISK, zarr=None, scale_um=scale_um, sub_dir=own.sub_dir)

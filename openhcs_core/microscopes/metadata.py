@@ -45,7 +45,7 @@ def build_workspace_metadata(index: PlateIndex) -> dict[str, Any]:
         "source_filename_parser_name": index.parser,
         "grid_dimensions": None if grid is None else list(grid),
         "pixel_size": index.pixel_size_um,
-        "channels": {channel.id: channel.name for channel in index.channels},
+        "channels": index.channel_names,
     }
     return {"subdirectories": {".": plate}}
 

@@ -85,14 +85,11 @@ class FileTimes:
 
     def foretell(self, path: str, text: str, compiled: CompiledPipeline) -> int | None:
         """Return the time, in ns, that a file gets when it is written with `text`; None: now."""
-        digest = digest_text(text)
-        versions = self._versions_before(path) if self._is_rule_input(path) else []
-        found = next((one for one in versions if one.digest == digest), None)
-        made = _made_from(compiled).get(self._name(path), ()) if found else ()
-        outputs = [self._results / output for output in made]
-        if found is None or _is_any_since(outputs, found.until_ns):
+        if not self._is_rule_input(path):
             return None
-        return found.since_ns
+        made = _made_from(compiled).get(self._name(path), ())
+        outputs = [self._results / output for output in made]
+        return _time_back(digest_text(text), self._versions_before(path), outputs)
 
     def _versions_before(self, path: str) -> _Versions:
         """Return a file's versions; the last one is what it holds, if it is there."""
@@ -133,23 +130,37 @@ class FileTimes:
 
 
 def _renew(path: Path, digest: str, versions: _Versions, outputs: list[Path]) -> _Versions:
-    """Return a written file's versions; give it its old time when its old content is back.
-
-    Not when something was made from another content meanwhile: that has to look out of date.
-    """
+    """Return a written file's versions; give it its old time when its old content is back."""
     now = path.stat().st_mtime_ns
-    found = next((one for one in versions if one.digest == digest), None)
+    found = _find(digest, versions)
     others = [
         one if one.until_ns is not None else _Version(one.digest, one.since_ns, now)
         for one in versions
         if one is not found
     ]
-    since = now
-    if found is not None and not _is_any_since(outputs, found.until_ns):
-        since = found.since_ns
+    since = _time_back(digest, versions, outputs)
+    if since is None:
+        since = now
+    else:
         os.utime(path, ns=(since, since))
     kept = sorted([*others, _Version(digest, since)], key=lambda one: one.since_ns)
     return kept if len(kept) <= _REMEMBERED else [kept[0], *kept[1 - _REMEMBERED :]]
+
+
+def _find(digest: str, versions: _Versions) -> _Version | None:
+    return next((one for one in versions if one.digest == digest), None)
+
+
+def _time_back(digest: str, versions: _Versions, outputs: list[Path]) -> int | None:
+    """Return when a file got this content, None if it never had it.
+
+    None also when something was made from another content meanwhile: that has to look out of
+    date.
+    """
+    found = _find(digest, versions)
+    if found is None or _is_any_since(outputs, found.until_ns):
+        return None
+    return found.since_ns
 
 
 def _is_any_since(outputs: Iterable[Path], time_ns: int | None) -> bool:

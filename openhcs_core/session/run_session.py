@@ -93,11 +93,7 @@ class RunSession:
         """
         compilation = self._compilation or self.compile()
         lock = RunLock(_lock_path(compilation))
-        if not lock.take(_START_WAIT_S):
-            raise RunLockedError(
-                f"another run ({lock.owner()}) works on {compilation.compiled.results}; "
-                "wait for it, or stop it"
-            )
+        _take(lock, compilation)
         if changed_files(compilation.files):
             raise RunLockedError("another run changed the plans meanwhile; run the command again")
         lock.sign()
@@ -119,11 +115,7 @@ class RunSession:
         compilation = compile_workflow(self._config_path)
         lock = RunLock(_lock_path(compilation))
         try:
-            if not lock.take(_START_WAIT_S):
-                raise RunLockedError(
-                    f"another run ({lock.owner()}) works on {compilation.compiled.results}; "
-                    "wait for it, or stop it"
-                )
+            _take(lock, compilation)
             yield self._write(compilation, lock)
         finally:
             lock.close()
@@ -162,6 +154,15 @@ class RunSession:
 def session_for(config_path: str) -> RunSession:
     """Return this process's session of a config, the same for every Snakefile that asks."""
     return RunSession(config_path)
+
+
+def _take(lock: RunLock, compilation: Compilation) -> None:
+    """Take the lock, or say who has it."""
+    if not lock.take(_START_WAIT_S):
+        raise RunLockedError(
+            f"another run ({lock.owner()}) works on {compilation.compiled.results}; "
+            "wait for it, or stop it"
+        )
 
 
 def _lock_path(compilation: Compilation) -> Path:
