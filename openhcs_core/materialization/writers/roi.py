@@ -197,35 +197,30 @@ def _outlines(mask: "NDArray[np.bool_]") -> "list[NDArray[np.int32]]":
     import numpy as np
     from skimage.measure import find_contours
 
-    contours = find_contours(  # type: ignore[no-untyped-call]  # scikit-image
-        np.pad(mask, 1).astype(np.float64), 0.5, fully_connected="low"
-    )
+    padded = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2))
+    padded[1:-1, 1:-1] = mask
+    contours = find_contours(padded, 0.5, fully_connected="low")  # type: ignore[no-untyped-call]
     found = []
     for contour in contours:
         # The contour goes through the middles of pixel sides. Two middles in a row share one
         # corner of the pixel grid: the one nearest to half way between them. The contour counts
         # from the first pixel centre of the padded crop, half a pixel before the crop's corner.
         corners = np.rint((contour[:-1] + contour[1:]) / 2 - 0.5).astype(np.int32)[:, ::-1]
-        area = _signed_area(corners)
+        ring = np.concatenate([corners[-1:], corners, corners[:1]])
+        area = _signed_area(ring[1:])
         if area > 0:
-            found.append((area, _without_straight_points(corners)))
+            sides = ring[1:] - ring[:-1]
+            turns = (sides[1:] != sides[:-1]).any(axis=1)
+            found.append((area, corners[turns]))
     return [corners for _, corners in sorted(found, key=lambda pair: -pair[0])]
 
 
-def _signed_area(corners: "NDArray[np.int32]") -> float:
-    """Area in pixels, positive around an object and negative around a hole."""
+def _signed_area(ring: "NDArray[np.int32]") -> float:
+    """Area in pixels, positive around an object and negative around a hole; first = last corner."""
     import numpy as np
 
-    x, y = corners.astype(np.float64).T
-    return float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) / 2)
-
-
-def _without_straight_points(corners: "NDArray[np.int32]") -> "NDArray[np.int32]":
-    import numpy as np
-
-    before = corners - np.roll(corners, 1, axis=0)
-    after = np.roll(corners, -1, axis=0) - corners
-    return corners[np.any(before != after, axis=1)]
+    x, y = ring.astype(np.float64).T
+    return float(np.dot(x[:-1], y[1:]) - np.dot(x[1:], y[:-1])) / 2
 
 
 def _roi_bytes(name: str, corners: "NDArray[Any]") -> bytes:
