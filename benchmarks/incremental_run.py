@@ -1,17 +1,21 @@
 """CPU and wall time of a full run, of one with nothing to do, and after an edit of the last step.
 
 python benchmarks/incremental_run.py [--wells 4] [--size 1024] [--plate FOLDER] [--repeats 3]
+    [--peer COMMAND]
 
 The pipeline normalises stacks, projects along z and counts. Beside it stand the same functions in
 a bare loop of one process: what there is to compute. Without a plate (ImageXpress) one is made:
-4 sites, 2 channels and 3 z planes a well. Each repeat measures everything one after the other, and
-the least of each counts, so that other work on the machine disturbs the ratios little.
+4 sites, 2 channels and 3 z planes a well. A peer is a command line that analyses the plate whose
+folder stands for ``{plate}``, a fresh copy each time, and writes into ``{out}``. Each repeat
+measures everything one after the other, and the least of each counts, so that other work on the
+machine disturbs the ratios little.
 """
 
 import argparse
 import json
 import os
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -99,14 +103,25 @@ def empty_jobs(folder: Path, count: int, cores: int) -> tuple[float, float]:
     return snakemake(folder, folder / "Snakefile", cores)
 
 
-def repeat(folder: Path, plate: Path, number: int, cores: int) -> dict[str, tuple[float, float]]:
+def run_peer(folder: Path, plate: Path, command: str) -> tuple[float, float]:
+    """Return CPU and wall seconds of another program on a copy of the plate."""
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        copy = shutil.copytree(plate, Path(place, "plate"))
+        line = command.format(plate=copy, out=Path(place, "out"))
+        return measure(shlex.split(line), folder)[:2]
+
+
+def repeat(
+    folder: Path, plate: Path, number: int, cores: int, peer: str | None
+) -> dict[str, tuple[float, float]]:
     """Return CPU and wall seconds of each kind of run, and CPU of the bare loop's parts."""
     rows: dict[str, tuple[float, float]] = {}
     _, _, said = measure([sys.executable, "-c", BARE, str(plate)], folder)
     rows |= {f"bare {part}": (cpu_s, cpu_s) for part, cpu_s in json.loads(said).items()}
     shutil.rmtree(folder / "results", ignore_errors=True)
     shutil.rmtree(folder / ".snakemake", ignore_errors=True)
-    for name, min_area in (("full run", 40), ("nothing to do", 40), ("last step edited", 45)):
+    runs = {"full run": 40, "nothing to do": 40, "last step edited": 45, "put back": 40}
+    for name, min_area in runs.items():
         text = PIPELINE.replace("min_area: 40", f"min_area: {min_area}")
         (folder / "config/pipeline.yaml").write_text(text)
         rows[name] = snakemake(folder, ROOT / "Snakefile", cores)
@@ -114,10 +129,14 @@ def repeat(folder: Path, plate: Path, number: int, cores: int) -> dict[str, tupl
     for count in (0, wells + 1):  # the edit's jobs: the step's and its table
         jobs = folder / f"empty_{number}_{count}"
         rows[f"Snakemake, {count} empty jobs"] = empty_jobs(jobs, count, cores)
+    if peer is not None:
+        rows["peer, everything again"] = run_peer(folder, plate, peer)
     return rows
 
 
-def main(well_count: int, size: int, plate: str | None, cores: int, repeats: int) -> None:
+def main(
+    well_count: int, size: int, plate: str | None, cores: int, repeats: int, peer: str | None
+) -> None:
     """Print a table of runs, and what an edit cost beyond its functions and Snakemake."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with tempfile.TemporaryDirectory() as temporary:
@@ -127,7 +146,7 @@ def main(well_count: int, size: int, plate: str | None, cores: int, repeats: int
             write_plate(target, well_count, size)
         else:
             shutil.copytree(plate, target)
-        found = [repeat(folder, target, number, cores) for number in range(repeats)]
+        found = [repeat(folder, target, number, cores, peer) for number in range(repeats)]
     best = {name: tuple(map(min, *(rows[name] for rows in found), (1e9, 1e9))) for name in found[0]}
     print(f"seconds of CPU and wall, {cores} cores, the least of {repeats}")
     for name, (cpu_s, wall_s) in best.items():
@@ -144,5 +163,6 @@ if __name__ == "__main__":
     parser.add_argument("--plate", help="an ImageXpress plate with sites, waves and z steps")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--peer", help="a command line with {plate} and {out}")
     given = parser.parse_args()
-    main(given.wells, given.size, given.plate, given.cores, given.repeats)
+    main(given.wells, given.size, given.plate, given.cores, given.repeats, given.peer)

@@ -1,19 +1,25 @@
 """The runtime: jobs that carry out plans. It never plans and never imports Snakemake."""
 
-from openhcs_core.runtime.cache import ImageCache
+from openhcs_core.runtime.cache import OBJECTS_FOLDER, ImageCache
 from openhcs_core.runtime.digests import combined_digest, label_digest, plane_digest
 from openhcs_core.runtime.execute_step import compute_images, execute_step
 from openhcs_core.runtime.failures import read_failure, recorded
 from openhcs_core.runtime.inputs import PlateInput
 from openhcs_core.runtime.job import Job, Location
+from openhcs_core.runtime.job_cache import FILES_FOLDER, IMAGES_FOLDER, JOBS_FOLDER, JobCache
 from openhcs_core.runtime.kept_images import image_metadata, plate_layout, write_store_metadata
 from openhcs_core.runtime.lock import RunLock
 from openhcs_core.runtime.manifest import Manifest, encode_manifest, manifest_digest, read_manifest
 from openhcs_core.runtime.tables import gather_table, join_tables, write_partial_table
 
 __all__ = [
+    "FILES_FOLDER",
+    "IMAGES_FOLDER",
+    "JOBS_FOLDER",
+    "OBJECTS_FOLDER",
     "ImageCache",
     "Job",
+    "JobCache",
     "Location",
     "Manifest",
     "PlateInput",

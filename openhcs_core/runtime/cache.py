@@ -14,6 +14,7 @@ from openhcs_core.storage.atomic import replace_file
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+OBJECTS_FOLDER = "objects"
 _READ_ONLY = 0o444
 
 
@@ -104,7 +105,7 @@ class ImageCache:
 
     def path(self, digest: str) -> Path:
         """Return where the stack of a digest is or would be."""
-        return self.root / "objects" / digest[:2] / f"{digest}.npy"
+        return self.root / OBJECTS_FOLDER / digest[:2] / f"{digest}.npy"
 
     def _write(self, path: Path, stack: "NDArray[Any]") -> None:
         import numpy as np

@@ -23,6 +23,13 @@ def plane_digest(plane: "NDArray[Any]") -> str:
     return digest.hexdigest()
 
 
+def content_digest(content: bytes) -> str:
+    """Return the XXH3-128 digest of bytes, e.g. of a file of encoded images."""
+    import xxhash
+
+    return xxhash.xxh3_128(content).hexdigest()
+
+
 def combined_digest(digests: Iterable[str]) -> str:
     """Return the digest of a sequence of digests."""
     import xxhash

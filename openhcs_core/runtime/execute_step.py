@@ -7,12 +7,14 @@ the manifest is written last.
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 from openhcs_core.constants import Backend
-from openhcs_core.errors import InputDataError
+from openhcs_core.errors import DiskFullError, InputDataError
 from openhcs_core.materialization import save_files
 from openhcs_core.plan import KEPT_SINKS, GroupPlan, StepPlan, digest_bytes, plan_digest
 from openhcs_core.planes import PlaneKey
@@ -22,7 +24,8 @@ from openhcs_core.runtime.digests import label_digest, plane_digest
 from openhcs_core.runtime.groups import group_planes
 from openhcs_core.runtime.inputs import PlateInput, StepInput, WellInput
 from openhcs_core.runtime.job import Job
-from openhcs_core.runtime.kept_images import write_kept_images
+from openhcs_core.runtime.job_cache import JobResult
+from openhcs_core.runtime.kept_images import kept_folder, restore_kept_images, write_kept_images
 from openhcs_core.runtime.manifest import FileRecord, Manifest, StackRecord, write_manifest
 from openhcs_core.runtime.outputs import Labels, collect_labels, make_files
 from openhcs_core.runtime.recompute import Recomputer
@@ -84,6 +87,11 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
         source.check_unchanged()
         specials.check_unchanged()
 
+    earlier = _find_result(job, plan, well, source, specials)
+    if earlier is not None:
+        with turn:
+            _put_back(job, plan, well, earlier, confirm)
+        return
     with _image_sink(job, plan, well) as sink:
         computed = _compute(plan, well, source, specials, sink, load)
         read = {"inputs": dict(sorted(source.digests.items())), "special": specials.digests}
@@ -91,7 +99,47 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
             if plan.store is not None:
                 write_kept_images(job, plan, well, computed.images, computed.labels, sink, confirm)
             confirm()
-            _commit(job, plan, well, read, computed)
+            manifest = _manifest(plan, well, read, computed)
+            _commit(job, manifest, computed.files)
+            folder = None if plan.store is None else kept_folder(job, plan, well)
+            _remember(job, manifest, computed.files, folder)
+
+
+def _find_result(
+    job: Job, plan: StepPlan, well: str, source: WellInput, specials: SpecialInputs
+) -> JobResult | None:
+    """Return what an equal job gave.
+
+    The plate's images are read for their digests only when this plan was carried out for this
+    well before: a first run reads them once.
+    """
+    digest = plan_digest(plan)
+    if not job.results.knows(digest, well):
+        return None
+    read = {"inputs": source.content_digests(), "special": specials.digests}
+    return job.results.find(digest, well, read)
+
+
+def _put_back(
+    job: Job, plan: StepPlan, well: str, result: JobResult, confirm: Callable[[], None]
+) -> None:
+    """Commit what an equal job gave."""
+    if plan.store is not None:
+        fill = partial(job.results.place_kept, result)
+        restore_kept_images(job, plan, well, fill, confirm)
+    confirm()
+    _commit(job, result.record.manifest, result.files)
+    logger.info("step %r, well %s: taken from the cache, an equal job did it", job.step, well)
+
+
+def _remember(
+    job: Job, manifest: Manifest, files: Mapping[str, bytes], folder: Path | None
+) -> None:
+    """Record the result for equal jobs; it is committed already, so a full disk fails nothing."""
+    try:
+        job.results.put(manifest, files, folder)
+    except DiskFullError as error:
+        logger.warning("the result is not kept for equal jobs: %s", error)
 
 
 def compute_images(job: Job, well: str, load: FunctionLoader) -> None:
@@ -172,14 +220,10 @@ def _choose_group(plan: StepPlan, key: PlaneKey, well: str) -> GroupPlan:
     )
 
 
-def _commit(
-    job: Job, plan: StepPlan, well: str, read: dict[str, dict[str, str]], computed: _Computed
-) -> None:
-    """Write the well's files and, last, its manifest."""
-    contents = {str(job.plate_dir / path): data for path, data in computed.files.items()}
-    disk = FileManager({Backend.DISK: get_backend_instance(Backend.DISK)})
-    save_files(contents, disk, Backend.DISK)
-    manifest = Manifest(
+def _manifest(
+    plan: StepPlan, well: str, read: dict[str, dict[str, str]], computed: _Computed
+) -> Manifest:
+    return Manifest(
         digest=plan_digest(plan),
         step=plan.step_name,
         well=well,
@@ -196,4 +240,11 @@ def _commit(
             for path, content in computed.files.items()
         },
     )
+
+
+def _commit(job: Job, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    """Write the well's files and, last, its manifest."""
+    contents = {str(job.plate_dir / path): data for path, data in files.items()}
+    disk = FileManager({Backend.DISK: get_backend_instance(Backend.DISK)})
+    save_files(contents, disk, Backend.DISK)
     write_manifest(manifest, job.plate_dir)

@@ -61,6 +61,10 @@ class WellInput(ABC):
         """The planes there are."""
 
     @abstractmethod
+    def content_digests(self) -> dict[str, str]:
+        """Return the digest of every plane by its name, what :attr:`digests` will be."""
+
+    @abstractmethod
     def load(self, keys: Sequence[PlaneKey]) -> list["NDArray[Any]"]:
         """Read planes, each ``[Y, X]``, in the order given.
 
@@ -89,6 +93,10 @@ class PlateInput(WellInput):
     def keys(self) -> Sequence[PlaneKey]:
         """The planes of the well's index."""
         return self._keys
+
+    def content_digests(self) -> dict[str, str]:
+        """Read every plane, one at a time, for its digest."""
+        return {key.filename: plane_digest(self._load_plane(key)) for key in self._keys}
 
     def load(self, keys: Sequence[PlaneKey]) -> list["NDArray[Any]"]:
         """Read planes and check shape and dtype against the plate's metadata."""
@@ -125,6 +133,13 @@ class StepInput(WellInput):
     def keys(self) -> Sequence[PlaneKey]:
         """The planes of the earlier step's manifest."""
         return tuple(self._planes)
+
+    def content_digests(self) -> dict[str, str]:
+        """Return what the earlier step's manifest says; nothing is read."""
+        return {
+            key.filename: stack.planes[number].digest
+            for key, (stack, number) in self._planes.items()
+        }
 
     def load(self, keys: Sequence[PlaneKey]) -> list["NDArray[Any]"]:
         """Read planes and check their content against the manifest."""

@@ -11,6 +11,7 @@ from openhcs_core.config import FrozenModel
 from openhcs_core.errors import ConfigError, PlanChangedError
 from openhcs_core.plan import LOCATION, StepPlan, plan_digest, plan_path
 from openhcs_core.runtime.cache import ImageCache
+from openhcs_core.runtime.job_cache import JobCache
 
 P = TypeVar("P", bound=FrozenModel)
 
@@ -70,6 +71,11 @@ class Job:
     def cache(self) -> ImageCache:
         """The cache of computed images."""
         return ImageCache(Path(self.location.cache_dir))
+
+    @property
+    def results(self) -> JobCache:
+        """The cache of what whole jobs gave."""
+        return JobCache(Path(self.location.cache_dir))
 
     def read_step_plan(self, well: str) -> StepPlan:
         """Return the plan for a well: its own, or the step's, and check its digest.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from natsort import natsorted
@@ -26,6 +27,9 @@ from openhcs_core.storage import (
     FieldImages,
     ImageMetadata,
     PlateLayout,
+    restore_tiff_folder,
+    restore_well,
+    well_path,
     write_plate_metadata,
     write_tiff_folder,
     write_well,
@@ -62,7 +66,7 @@ def write_kept_images(
     planes = _planes(images, sink)
     if plan.store.zarr is None:
         _, pixel_size_um, _ = plan.store.scale_um
-        folder = job.plate_dir / image_folder(plan.step_name, well, plan.store.sub_dir)
+        folder = kept_folder(job, plan, well)
         write_tiff_folder(folder, planes, labels, pixel_size_um=pixel_size_um, confirm=confirm)
         return
     metadata = image_metadata(plan.store)
@@ -74,6 +78,35 @@ def write_kept_images(
         plan.store.zarr,
         confirm=confirm,
     )
+
+
+def restore_kept_images(
+    job: Job, plan: StepPlan, well: str, fill: Callable[[Path], None], confirm: Callable[[], None]
+) -> None:
+    """Put back a well's images and labels.
+
+    Parameters
+    ----------
+    fill : callable
+        Puts the files that :func:`kept_folder` is to have into the folder it is given.
+    confirm : callable
+        As for :func:`write_kept_images`.
+    """
+    assert plan.store is not None
+    if plan.store.zarr is None:
+        restore_tiff_folder(kept_folder(job, plan, well), fill, confirm=confirm)
+        return
+    store = job.plate_dir / store_path(plan.step_name, plan.store.sub_dir)
+    restore_well(store, well, fill, confirm=confirm)
+
+
+def kept_folder(job: Job, plan: StepPlan, well: str) -> Path:
+    """Return the folder of a well's kept images."""
+    assert plan.store is not None
+    if plan.store.zarr is None:
+        return job.plate_dir / image_folder(plan.step_name, well, plan.store.sub_dir)
+    store = job.plate_dir / store_path(plan.step_name, plan.store.sub_dir)
+    return store / well_path(well)
 
 
 def write_store_metadata(job: Job) -> None:

@@ -70,6 +70,11 @@ class Compilation:
     warnings: tuple[str, ...]
     requests: tuple[CompileRequest, ...] = ()
 
+    @property
+    def cache_root(self) -> Path:
+        """Folder of the cache."""
+        return _cache_root(self.config)
+
 
 @dataclass(frozen=True)
 class _CompiledPlate:
@@ -240,12 +245,15 @@ def _compile_plate(
     )
 
 
+def _cache_root(config: WorkflowConfig) -> Path:
+    return Path(config.storage.cache_dir or Path(config.results, ".cache")).resolve()
+
+
 def _plate_files(plate: OpenPlate, config: WorkflowConfig) -> dict[str, str]:
     index, settings, results = plate.index, plate.settings, Path(config.results)
-    cache = config.storage.cache_dir or str(Path(config.results, ".cache"))
     location = Location(
         plate_path=str(Path(settings.path).resolve()),
-        cache_dir=str(Path(cache).resolve()),
+        cache_dir=str(_cache_root(config)),
         plate_map=settings.plate_map and str(Path(settings.plate_map).resolve()),
         functions={Path(path).stem: absolute(path) for path in config.functions},
     )

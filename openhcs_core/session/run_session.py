@@ -15,6 +15,7 @@ from pathlib import Path
 from openhcs_core.errors import RunLockedError
 from openhcs_core.plan import RUN_LOCK
 from openhcs_core.runtime import RunLock
+from openhcs_core.session.cache_size import keep_cache_size
 from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.file_times import FileTimes
 from openhcs_core.session.files import changed_files
@@ -130,7 +131,8 @@ class RunSession:
         """
         if self._lock is None or self._compilation is None:
             return ""
-        return end_run(self._compilation, LastRun(self._lock.signed))
+        text = end_run(self._compilation, LastRun(self._lock.signed))
+        return "\n".join(filter(None, (text, keep_cache_size(self._compilation))))
 
     def status(self) -> list[PlateStatus]:
         """Return what came of the last run, or comes of one that goes on; write nothing.

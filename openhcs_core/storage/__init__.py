@@ -32,6 +32,7 @@ from openhcs_core.storage.ome_zarr.model import (
     FieldImages,
     ImageMetadata,
     PlateLayout,
+    well_path,
 )
 from openhcs_core.storage.ome_zarr.reader import (
     list_planes,
@@ -39,9 +40,9 @@ from openhcs_core.storage.ome_zarr.reader import (
     read_plane,
     read_planes,
 )
-from openhcs_core.storage.ome_zarr.writer import write_plate_metadata, write_well
+from openhcs_core.storage.ome_zarr.writer import restore_well, write_plate_metadata, write_well
 from openhcs_core.storage.tiff_checker import check_tiff_folder
-from openhcs_core.storage.tiff_folder import write_tiff_folder
+from openhcs_core.storage.tiff_folder import restore_tiff_folder, write_tiff_folder
 
 __all__ = [
     "TEMPORARY_PREFIX",
@@ -73,6 +74,9 @@ __all__ = [
     "read_plane",
     "read_planes",
     "replace_file",
+    "restore_tiff_folder",
+    "restore_well",
+    "well_path",
     "write_plate_metadata",
     "write_tiff_folder",
     "write_well",

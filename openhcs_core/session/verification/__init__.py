@@ -6,7 +6,7 @@ from pathlib import Path
 
 from openhcs_core.errors import ConfigError
 from openhcs_core.plan import LOCATION
-from openhcs_core.runtime import ImageCache, Location
+from openhcs_core.runtime import OBJECTS_FOLDER, ImageCache, JobCache, Location
 from openhcs_core.session.verification.plans import (
     PlannedPlate,
     PlannedResults,
@@ -111,12 +111,19 @@ def _caches(plates: list[PlannedPlate]) -> list[ImageCache]:
 
 
 def _check_cache(cache: ImageCache) -> tuple[list[Problem], int]:
-    paths = sorted(cache.root.glob("objects/*/*.npy"))
+    """Return what is damaged: stacks of images, and files of jobs that may be put back."""
+    jobs = JobCache(cache.root)
+    checks = [
+        *((cache.check, path) for path in cache.root.glob(f"{OBJECTS_FOLDER}/*/*.npy")),
+        *((jobs.files.check, path) for path in jobs.files.root.glob("*/[!.]*")),
+        *((jobs.images.check, path) for path in jobs.images.root.glob("*/[!.]*")),
+    ]
+    checks.sort(key=lambda check: check[1])
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(cache.check, paths))
+        found = list(pool.map(lambda check: check[0](check[1]), checks))
     problems = [
-        Problem("altered", str(path), "images that give its name", wrong, "delete it")
-        for path, wrong in zip(paths, found, strict=True)
+        Problem("altered", str(path), "content that gives its name", wrong, "delete it")
+        for (_, path), wrong in zip(checks, found, strict=True)
         if wrong is not None
     ]
-    return problems, sum(path.stat().st_size for path in paths)
+    return problems, sum(path.stat().st_size for _, path in checks)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from openhcs_core.config import ZarrConfig
 from openhcs_core.errors import InputDataError, StorageResolutionError
 from openhcs_core.planes import PlaneKey, split_well
-from openhcs_core.storage.atomic import TEMPORARY_PREFIX, temporary_name
+from openhcs_core.storage.atomic import TEMPORARY_PREFIX, replace_file, temporary_name
 from openhcs_core.storage.ome_zarr.arrays import WrittenArray, write_array
 from openhcs_core.storage.ome_zarr.metadata import (
     GROUP_FILE,
@@ -104,11 +104,44 @@ def write_well(
         written = _write_fields(stage, well, fields, image_metadata, zarr_config)
         if confirm is not None:
             confirm()
-        (folder / GROUP_FILE).unlink(missing_ok=True)
-        for path in written.values():
-            _swap(stage, path, folder)
-        _remove_other_folders(folder, keep={*written.values(), stage.name})
+        _replace_fields(stage, set(written.values()), folder)
     write_json(folder / GROUP_FILE, well_group(written, image_metadata))
+
+
+def restore_well(
+    store: Path,
+    well: str,
+    fill: Callable[[Path], None],
+    *,
+    confirm: Callable[[], None] | None = None,
+) -> None:
+    """Put back a well that :func:`write_well` wrote, as carefully as that.
+
+    Parameters
+    ----------
+    fill : callable
+        Puts the files of the well, its ``zarr.json`` among them, into the folder it is given.
+    confirm : callable, optional
+        Called when that is done, before the first rename; raises to stop.
+    """
+    folder = store / well_path(well)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _stage(folder) as stage:
+        fill(stage)
+        if confirm is not None:
+            confirm()
+        content = (stage / GROUP_FILE).read_bytes()
+        _replace_fields(stage, {entry.name for entry in stage.iterdir() if entry.is_dir()}, folder)
+    with replace_file(folder / GROUP_FILE) as stream:
+        stream.write(content)
+
+
+def _replace_fields(stage: Path, fields: set[str], folder: Path) -> None:
+    """Put finished fields in place of all that the well had."""
+    (folder / GROUP_FILE).unlink(missing_ok=True)
+    for path in sorted(fields):
+        _swap(stage, path, folder)
+    _remove_other_folders(folder, keep={*fields, stage.name})
 
 
 def _write_fields(

@@ -1,0 +1,142 @@
+"""Files of finished jobs by digest, to be put back where an equal job comes up again."""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from openhcs_core.runtime.manifest import FileRecord
+from openhcs_core.storage import naming_full_disk, replace_file
+from openhcs_core.storage.atomic import temporary_name
+
+_READ_ONLY = 0o444
+_CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
+"""Other file system, links refused, too many links, no links at all."""
+
+
+class StoredFile(FileRecord):
+    """A file whose content is not read when it is put back: its time tells whether it changed."""
+
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class FileCache:
+    """Read-only files, each named by the digest of its bytes.
+
+    Attributes
+    ----------
+    root : Path
+        Folder of the files.
+    digest : callable
+        Gives the digest of a file's bytes.
+    """
+
+    root: Path
+    digest: Callable[[bytes], str]
+
+    def put_bytes(self, content: bytes) -> FileRecord:
+        """Store content unless it is there.
+
+        Raises
+        ------
+        DiskFullError
+            There is no room for it.
+        """
+        record = FileRecord(digest=self.digest(content), size_bytes=len(content))
+        if self.read(record) is None:
+            with replace_file(self.path(record.digest), durable=False) as stream:
+                stream.write(content)
+                os.fchmod(stream.fileno(), os.fstat(stream.fileno()).st_mode & _READ_ONLY)
+        return record
+
+    def put_file(self, path: Path, *, is_shared: bool = True) -> StoredFile:
+        """Store a file by a hard link, which costs no space; by a copy where links cannot be.
+
+        The file becomes read-only: it and the stored one may be the same.
+
+        Parameters
+        ----------
+        is_shared : bool
+            False always copies: for files whose time others change, as Snakemake does after a
+            job with the outputs that rules declare.
+
+        Raises
+        ------
+        DiskFullError
+            There is no room for a copy.
+        """
+        content = path.read_bytes()
+        digest = self.digest(content)
+        stored = self.path(digest)
+        if self.check(stored) is not None:
+            stored.unlink(missing_ok=True)
+            if is_shared:
+                path.chmod(path.stat().st_mode & _READ_ONLY)
+                link_or_copy(path, stored)
+            else:
+                self.put_bytes(content)
+        return StoredFile(
+            digest=digest, size_bytes=len(content), mtime_ns=stored.stat().st_mtime_ns
+        )
+
+    def read(self, record: FileRecord) -> bytes | None:
+        """Return the content of a stored file, None when it is gone or damaged."""
+        try:
+            content = self.path(record.digest).read_bytes()
+        except OSError:
+            return None
+        return content if self.digest(content) == record.digest else None
+
+    def has(self, record: StoredFile) -> bool:
+        """Return whether a file is there as it was stored, by its size and time."""
+        try:
+            found = self.path(record.digest).stat()
+        except OSError:
+            return False
+        return (found.st_size, found.st_mtime_ns) == (record.size_bytes, record.mtime_ns)
+
+    def check(self, path: Path) -> str | None:
+        """Return what is wrong with a stored file, None when it is what its name says."""
+        try:
+            digest = self.digest(path.read_bytes())
+        except OSError as error:
+            return f"damaged ({error})"
+        return None if digest == path.name else f"a file of digest {digest}"
+
+    def path(self, digest: str) -> Path:
+        """Return where the file of a digest is or would be."""
+        return self.root / digest[:2] / digest
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` a hard link of `source`, or a copy with its mode and time.
+
+    A target that somebody else made meanwhile stays as it is.
+
+    Raises
+    ------
+    DiskFullError
+        There is no room for a copy.
+    """
+    with naming_full_disk(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            try:
+                os.link(source, target)
+            except OSError as error:
+                if error.errno not in _CANNOT_LINK:
+                    raise
+                _copy(source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    temporary = target.with_name(temporary_name())
+    try:
+        shutil.copy2(source, temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,157 @@
+"""What finished jobs gave, by what they were given: an equal job takes it instead of computing.
+
+A job is its plan, its well and the content of everything it reads. Records and files are in the
+cache beside the images; what is gone is computed again.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from openhcs_core.config import FrozenModel
+from openhcs_core.plan import digest_bytes
+from openhcs_core.runtime.digests import content_digest
+from openhcs_core.runtime.file_cache import FileCache, StoredFile, link_or_copy
+from openhcs_core.runtime.manifest import Manifest
+from openhcs_core.storage import TEMPORARY_PREFIX, replace_file
+
+JOBS_FOLDER, FILES_FOLDER, IMAGES_FOLDER = "jobs", "files", "images"
+"""Of the cache: records, declared files, files of kept images."""
+
+_DECLARED = ("zarr.json",)
+"""Names of files that rules declare as outputs, or that are small like these."""
+
+logger = logging.getLogger(__name__)
+
+
+class JobRecord(FrozenModel):
+    """What one job gave.
+
+    Attributes
+    ----------
+    manifest : Manifest
+        Its commit record.
+    kept : dict
+        Files of the well's kept images: path below the well's folder to stored file.
+    """
+
+    manifest: Manifest
+    kept: dict[str, StoredFile] = {}
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """A record with what is needed to put it back.
+
+    Attributes
+    ----------
+    files : dict
+        Content of each declared file, by path below the plate's results.
+    """
+
+    record: JobRecord
+    files: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class JobCache:
+    """Results of jobs below the cache's folder: ``jobs/``, ``files/`` and ``images/``.
+
+    Attributes
+    ----------
+    root : Path
+        Usually ``results/.cache``.
+    """
+
+    root: Path
+
+    @property
+    def files(self) -> FileCache:
+        """Tables, ROIs and the like, under the digests that manifests have."""
+        return FileCache(self.root / FILES_FOLDER, digest_bytes)
+
+    @property
+    def images(self) -> FileCache:
+        """Files of kept images; these share their disk space with the results."""
+        return FileCache(self.root / IMAGES_FOLDER, content_digest)
+
+    def knows(self, plan_digest: str, well: str) -> bool:
+        """Return whether a job of this plan and well has ever been recorded, for any input."""
+        return self._folder(plan_digest, well).is_dir()
+
+    def find(self, plan_digest: str, well: str, read: Mapping[str, object]) -> JobResult | None:
+        """Return the result of an equal job when all of it is there and undamaged.
+
+        Parameters
+        ----------
+        read : mapping
+            Content digests of everything the job reads.
+        """
+        path = self._folder(plan_digest, well) / _name(read)
+        try:
+            record = JobRecord.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            return None
+        files = {name: self.files.read(file) for name, file in record.manifest.files.items()}
+        found = {name: content for name, content in files.items() if content is not None}
+        if len(found) < len(files) or not all(map(self.images.has, record.kept.values())):
+            logger.info("the result of an equal job is in the cache, but not whole: computing")
+            return None
+        path.touch()  # when it was last of use
+        return JobResult(record, found)
+
+    def put(self, manifest: Manifest, files: Mapping[str, bytes], kept_folder: Path | None) -> None:
+        """Record what a job gave.
+
+        Parameters
+        ----------
+        files : mapping of str to bytes
+            The declared files, by path below the plate's results.
+        kept_folder : Path or None
+            The folder of the well's kept images.
+
+        Raises
+        ------
+        DiskFullError
+            There is no room for it.
+        """
+        for content in files.values():
+            self.files.put_bytes(content)
+        kept = {} if kept_folder is None else self._put_folder(kept_folder)
+        record = JobRecord(manifest=manifest, kept=kept)
+        read = {"inputs": manifest.inputs, "special": manifest.special}
+        path = self._folder(manifest.digest, manifest.well) / _name(read)
+        with replace_file(path, durable=False) as stream:
+            stream.write(record.model_dump_json().encode())
+
+    def place_kept(self, result: JobResult, folder: Path) -> None:
+        """Put the files of kept images into a folder, by hard links where these can be."""
+        for name, stored in result.record.kept.items():
+            link_or_copy(self.images.path(stored.digest), folder / name)
+
+    def _put_folder(self, folder: Path) -> dict[str, StoredFile]:
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        return {
+            path.relative_to(folder).as_posix(): self.images.put_file(
+                path, is_shared=path.name not in _DECLARED
+            )
+            for path in paths
+            if not _is_ours_alone(path)
+        }
+
+    def _folder(self, plan_digest: str, well: str) -> Path:
+        return self.root / JOBS_FOLDER / plan_digest[:2] / plan_digest / well
+
+
+def _name(read: Mapping[str, object]) -> str:
+    text = json.dumps(read, sort_keys=True, ensure_ascii=False)
+    return f"{digest_bytes(text.encode())}.json"
+
+
+def _is_ours_alone(path: Path) -> bool:
+    """Whether a file is no part of the images: unfinished, or Snakemake's."""
+    return path.name.startswith(TEMPORARY_PREFIX) or path.name == ".snakemake_timestamp"

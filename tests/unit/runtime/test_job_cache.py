@@ -1,0 +1,139 @@
+"""Results of jobs by what the jobs were given."""
+
+import errno
+import os
+
+import pytest
+
+from openhcs_core.plan import digest_bytes
+from openhcs_core.runtime.job_cache import JobCache
+from openhcs_core.runtime.manifest import FileRecord, Manifest
+
+FILES = {"tables/count/B02.counts.csv": b"label\n1\n", "rois/count/B02.masks.roi.zip": b"PK"}
+READ = {"inputs": {"B02_s001_w1_z001_t001.tif": "a" * 32}, "special": {}}
+PLAN = "d" * 32
+
+
+def _manifest(files=FILES, inputs=READ["inputs"]):
+    return Manifest(
+        digest=PLAN,
+        step="count",
+        well="B02",
+        inputs=inputs,
+        functions={},
+        images=(),
+        files={
+            name: FileRecord(digest=digest_bytes(content), size_bytes=len(content))
+            for name, content in files.items()
+        },
+    )
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """The folder of a well's kept images."""
+    folder = tmp_path / "count.ome.zarr/B/02"
+    (folder / "0/c/0").mkdir(parents=True)
+    (folder / "0/c/0/0").write_bytes(bytes(range(200)))
+    (folder / "0/zarr.json").write_text("{}")
+    (folder / "zarr.json").write_text('{"well": 1}')
+    return folder
+
+
+def _tree(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_an_equal_job_finds_what_was_recorded(tmp_path, kept):
+    cache = JobCache(tmp_path / "cache")
+    assert not cache.knows(PLAN, "B02")
+    cache.put(_manifest(), FILES, kept)
+    assert cache.knows(PLAN, "B02")
+    assert not cache.knows(PLAN, "B03")
+    found = cache.find(PLAN, "B02", READ)
+    assert found.record.manifest == _manifest()
+    assert found.files == FILES
+    cache.place_kept(found, tmp_path / "again")
+    assert _tree(tmp_path / "again") == _tree(kept)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        {"inputs": {"B02_s001_w1_z001_t001.tif": "b" * 32}, "special": {}},
+        {"inputs": {"B02_s002_w1_z001_t001.tif": "a" * 32}, "special": {}},
+        {"inputs": READ["inputs"], "special": {"special/positions.json": "c" * 32}},
+    ],
+)
+def test_another_input_is_another_job(tmp_path, read):
+    cache = JobCache(tmp_path)
+    cache.put(_manifest(), FILES, None)
+    assert cache.find(PLAN, "B02", read) is None
+
+
+def test_kept_images_share_their_space_with_the_results_and_are_read_only(tmp_path, kept):
+    JobCache(tmp_path / "cache").put(_manifest(), FILES, kept)
+    chunk = kept / "0/c/0/0"
+    assert chunk.stat().st_nlink == 2
+    assert chunk.stat().st_mode & 0o222 == 0
+
+
+def test_files_are_copied_where_links_cannot_be(tmp_path, kept, monkeypatch):
+    def refuse(source, target, **_):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source, None, target)
+
+    monkeypatch.setattr(os, "link", refuse)
+    cache = JobCache(tmp_path / "cache")
+    cache.put(_manifest(), FILES, kept)
+    assert (kept / "0/c/0/0").stat().st_nlink == 1
+    cache.place_kept(cache.find(PLAN, "B02", READ), tmp_path / "again")
+    assert _tree(tmp_path / "again") == _tree(kept)
+    assert not list(tmp_path.rglob(".tmp-*"))
+
+
+@pytest.mark.parametrize("damage", ["removed", "torn", "altered"])
+@pytest.mark.parametrize("kind", ["files", "images", "jobs"])
+def test_a_result_that_is_not_whole_counts_as_absent(tmp_path, kept, kind, damage):
+    cache = JobCache(tmp_path / "cache")
+    cache.put(_manifest(), FILES, kept)
+    paths = [path for path in (cache.root / kind).rglob("*") if path.is_file()]
+    path = max(paths, key=lambda path: path.stat().st_size)
+    content = path.read_bytes()
+    os.utime(path, (0, 0))  # what is written in the same instant has the same time
+    path.chmod(0o644)
+    if damage == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(content[:-1] + (b"" if damage == "torn" else b"\xff"))
+    assert cache.find(PLAN, "B02", READ) is None
+    if damage != "removed" and kind == "images":
+        (kept / "0/c/0/0").unlink()  # the same file: it is damaged, too
+        (kept / "0/c/0/0").write_bytes(content)
+    cache.put(_manifest(), FILES, kept)
+    assert cache.find(PLAN, "B02", READ).files == FILES
+
+
+def test_files_that_two_wells_share_are_stored_once_and_serve_both(tmp_path, kept):
+    cache = JobCache(tmp_path / "cache")
+    twin = tmp_path / "twin"
+    cache.put(_manifest(), FILES, kept)
+    cache.place_kept(cache.find(PLAN, "B02", READ), twin)
+    other = {"B02_s001_w1_z001_t001.tif": "e" * 32}
+    cache.put(_manifest(inputs=other), FILES, twin)
+    assert len(list(cache.images.root.glob("*/*"))) == 3
+    for inputs in (READ["inputs"], other):
+        assert cache.find(PLAN, "B02", {"inputs": inputs, "special": {}}) is not None
+
+
+def test_damage_is_named(tmp_path, kept):
+    cache = JobCache(tmp_path / "cache")
+    cache.put(_manifest(), FILES, kept)
+    paths = list(cache.images.root.glob("*/*"))
+    assert [cache.images.check(path) for path in paths] == [None] * 3
+    paths[0].chmod(0o644)
+    paths[0].write_bytes(b"other")
+    assert "of digest" in cache.images.check(paths[0])
