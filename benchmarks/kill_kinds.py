@@ -68,6 +68,11 @@ class Scene:
         finally:
             main.end()
 
+    def await_end(self, main: Main) -> None:
+        """Wait for a main process that got a signal."""
+        if main.wait_or_kill():
+            self.notes.append("hung in Snakemake's handler, killed")
+
     def wait_for_job(self, main: Main) -> list[int]:
         """Return the jobs that run, as soon as there is one; none when the run is over."""
         while main.is_live:
@@ -81,7 +86,7 @@ def signal_main(scene: Scene, number: signal.Signals) -> None:
     """To the main process alone; its jobs end as they like before the next run."""
     with scene.run() as main:
         main.send(number, [main.process.pid])
-        main.wait()
+        scene.await_end(main)
         main.wait_for_all()
 
 
@@ -89,7 +94,7 @@ def signal_group(scene: Scene, number: signal.Signals) -> None:
     """To the main process and all its jobs: a closed terminal, a machine that goes down."""
     with scene.run() as main:
         main.send(number, main.processes())
-        main.wait()
+        scene.await_end(main)
         main.wait_for_all()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from openhcs_core.runtime import JobCache
 from openhcs_core.runtime.digests import combined_digest, plane_digest
 from openhcs_core.testing.plates import write_imagexpress_plate
 
@@ -21,6 +22,7 @@ WELLS = (1, 2)
 JOBS = 8
 """Two wells of three steps, a table, the metadata of an OME-Zarr plate."""
 TIMEOUT_S = 240
+HANDLER_S = 60
 CONFIG = "plates:\n  demo: {{path: {plate}}}\nfunctions: [workflow/functions/mine.py]\n"
 PIPELINE = """steps:
   - name: smooth
@@ -59,7 +61,7 @@ FINAL, OLDER, OTHER = {"sigma": 1, "factor": 2}, {"sigma": 2, "factor": 3}, {"si
 """Parameters of the last run of a trial, of results that lie there before, and of others."""
 _NOT_COMPARED = frozenset({"logs", "benchmarks", "status.csv"})
 _UNTRACKED = frozenset({*_NOT_COMPARED, "plan", "index", "workspace", ".kept", "location.json"})
-_OF_RUNS = frozenset({"lock", "locks", "times.json", "history"})
+_OF_RUNS = frozenset({"lock", "locks", "times.json", "history", "aside", "outputs"})
 """What ``.plan`` tells of runs that were, beside what is to be done."""
 _TEMPORARY = ".tmp-"
 
@@ -114,6 +116,23 @@ class Main:
         self.process.wait(TIMEOUT_S)
         output = self._log.read_text(errors="replace")
         return Run(self.process.returncode, output)
+
+    def wait_or_kill(self) -> bool:
+        """Wait for the main process after a signal to it; return whether it had to be killed.
+
+        Snakemake's handler of SIGTERM and SIGINT takes a lock that the same thread may hold: then
+        it waits for itself, and a person kills it.
+        """
+        try:
+            self.process.wait(HANDLER_S)
+        except subprocess.TimeoutExpired:
+            if self.jobs():
+                self.wait()
+                return False
+            self.send(signal.SIGKILL, [self.process.pid])
+            self.process.wait(TIMEOUT_S)
+            return True
+        return False
 
     def wait_for_all(self) -> None:
         """Wait until the whole session is gone."""
@@ -204,17 +223,19 @@ class Project:
                 continue
             if parts[0] == ".plan" and parts[1] in _OF_RUNS:
                 continue
-            if path.name != "location.json":  # it has full paths
+            # full paths; and what Snakemake leaves out when it is killed just before
+            if path.name not in ("location.json", ".snakemake_timestamp"):
                 found["/".join(parts)] = hashlib.sha256(path.read_bytes()).hexdigest()
         return found
 
     def damaged_objects(self) -> list[str]:
         """Return the objects of the cache that are not what their names say."""
-        return [
-            path.name
-            for path in (self.results / ".cache/objects").glob("*/*.npy")
-            if not _is_whole(path)
-        ]
+        cache = self.results / ".cache"
+        jobs = JobCache(cache)
+        damaged = [path.name for path in cache.glob("objects/*/*.npy") if not _is_whole(path)]
+        for files in (jobs.files, jobs.images):
+            damaged += [path.name for path in files.root.glob("*/*") if files.check(path)]
+        return damaged
 
 
 def _files(folder: Path) -> list[Path]:

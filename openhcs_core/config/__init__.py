@@ -1,6 +1,7 @@
 """Settings: frozen models of config and pipeline files, read with line numbers."""
 
 from openhcs_core.config.base import FrozenModel
+from openhcs_core.config.environment import RUN_VARIABLE, run_of_this_job
 from openhcs_core.config.resolve import (
     Level,
     Origin,
@@ -34,6 +35,7 @@ from openhcs_core.config.yaml_ import KeyPath, LocatedDocument, load_yaml, rende
 
 __all__ = [
     "LIBRARIES",
+    "RUN_VARIABLE",
     "FrozenModel",
     "ImageBackend",
     "ImageStorageConfig",
@@ -61,5 +63,6 @@ __all__ = [
     "plate_settings",
     "render_key_path",
     "resolve_pipeline",
+    "run_of_this_job",
     "validate",
 ]

@@ -10,6 +10,7 @@ from openhcs_core.plan.codec import (
 )
 from openhcs_core.plan.conversions import PlannedConversion
 from openhcs_core.plan.layout import (
+    ASIDE,
     KEPT_SINKS,
     LOCATION,
     OUTPUT_FOLDERS,
@@ -19,6 +20,7 @@ from openhcs_core.plan.layout import (
     WORKSPACE_METADATA,
     OutputFile,
     SpecialFile,
+    aside_path,
     benchmark_path,
     failure_path,
     function_files,
@@ -59,6 +61,7 @@ from openhcs_core.plan.models import (
 from openhcs_core.plan.special_paths import SPECIAL_FOLDER
 
 __all__ = [
+    "ASIDE",
     "KEPT_SINKS",
     "LOCATION",
     "OUTPUT_FOLDERS",
@@ -82,6 +85,7 @@ __all__ = [
     "StoreMetadataPlan",
     "StorePlan",
     "TablePlan",
+    "aside_path",
     "benchmark_path",
     "canonical_json",
     "digest_bytes",

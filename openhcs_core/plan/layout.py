@@ -158,6 +158,14 @@ def label_names(output: SpecialOutputPlan) -> dict[str | None, str]:
     return names
 
 
+def aside_path(plate: str, step: str, well: str) -> str:
+    """Return where a manifest lies that is not of today, relative to the folder of all results.
+
+    A job removes it before it changes anything of the well.
+    """
+    return f"{ASIDE}/{plate}/{manifest_path(step, well)}"
+
+
 def manifest_path(step: str, well: str) -> str:
     """Return the path of a well's commit record."""
     return f"manifests/{step}/{well}.json"
@@ -256,6 +264,9 @@ WORKSPACE_METADATA = "workspace/openhcs_metadata.json"
 
 KEPT_SINKS = ".kept"
 """Below a plate's results: images of kept steps until they are written, by step and well."""
+
+ASIDE = ".plan/aside"
+"""Below the results folder: manifests that are not of today's plans and inputs, by plate."""
 
 RUN_LOCK = ".plan/lock"
 """Below the results folder: held, and signed, by the run that works on it."""

@@ -6,11 +6,12 @@ as JSON to its standard output; what the module prints goes to standard error.
 
 import ast
 import inspect
+import json
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import distribution, packages_distributions, version
 from importlib.util import find_spec
 from math import isfinite
 from pathlib import Path
@@ -181,18 +182,27 @@ def _nothing_declared(undeclared: dict[str, int]) -> str:
 def _libraries(source: ModuleSource) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return versions of imported distributions, and what is imported of none.
 
+    One installed with ``pip install --editable`` is none: its code changes under one version.
     What is not installed (an import inside ``try``) is neither.
     """
     owners = packages_distributions() if source.libraries else {}
     names = {owner for library in source.libraries for owner in owners.get(library, ())}
     if source.uses_native:
         names |= {"numpy", "scikit-image", "scipy"}
+    editable = {name for name in names if _is_editable(name)}
     others = [
         library
         for library in source.libraries
-        if library not in owners and find_spec(library) is not None
+        if (library not in owners and find_spec(library) is not None)
+        or editable.intersection(owners.get(library, ()))
     ]
     return {name: version(name) for name in sorted(names)}, tuple(others)
+
+
+def _is_editable(name: str) -> bool:
+    """Return whether a distribution's code lies where somebody works on it (PEP 610)."""
+    origin = distribution(name).read_text("direct_url.json")
+    return bool(origin and json.loads(origin).get("dir_info", {}).get("editable"))
 
 
 def main(arguments: list[str]) -> int:

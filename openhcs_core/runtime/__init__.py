@@ -10,6 +10,7 @@ from openhcs_core.runtime.job_cache import FILES_FOLDER, IMAGES_FOLDER, JOBS_FOL
 from openhcs_core.runtime.kept_images import image_metadata, plate_layout, write_store_metadata
 from openhcs_core.runtime.lock import RunLock
 from openhcs_core.runtime.manifest import Manifest, encode_manifest, manifest_digest, read_manifest
+from openhcs_core.runtime.read_records import find_read_record, read_names, records_digest
 from openhcs_core.runtime.tables import gather_table, join_tables, write_partial_table
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "compute_images",
     "encode_manifest",
     "execute_step",
+    "find_read_record",
     "gather_table",
     "image_metadata",
     "join_tables",
@@ -37,7 +39,9 @@ __all__ = [
     "plate_layout",
     "read_failure",
     "read_manifest",
+    "read_names",
     "recorded",
+    "records_digest",
     "write_partial_table",
     "write_store_metadata",
 ]

@@ -16,7 +16,13 @@ from pathlib import Path
 from openhcs_core.constants import Backend
 from openhcs_core.errors import DiskFullError, InputDataError
 from openhcs_core.materialization import save_files
-from openhcs_core.plan import KEPT_SINKS, GroupPlan, StepPlan, digest_bytes, plan_digest
+from openhcs_core.plan import (
+    KEPT_SINKS,
+    GroupPlan,
+    StepPlan,
+    digest_bytes,
+    plan_digest,
+)
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.cache import ImageCache
 from openhcs_core.runtime.calls import FunctionLoader, SpecialValue, cast_planes, run_chain
@@ -26,8 +32,15 @@ from openhcs_core.runtime.inputs import PlateInput, StepInput, WellInput
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.job_cache import JobResult
 from openhcs_core.runtime.kept_images import kept_folder, restore_kept_images, write_kept_images
-from openhcs_core.runtime.manifest import FileRecord, Manifest, StackRecord, write_manifest
+from openhcs_core.runtime.manifest import (
+    FileRecord,
+    Manifest,
+    StackRecord,
+    forget_manifest,
+    write_manifest,
+)
 from openhcs_core.runtime.outputs import Labels, collect_labels, make_files
+from openhcs_core.runtime.read_records import digest_of_read, write_read_record
 from openhcs_core.runtime.recompute import Recomputer
 from openhcs_core.runtime.special_inputs import SpecialInputs
 from openhcs_core.runtime.turn import Turn
@@ -74,6 +87,7 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     """
     turn = Turn(job.plate_dir, well)
     plan = job.read_step_plan(well)
+    read_digest = _digest_of_read(job, plan, well)
     check_versions(plan)
     load = with_user_functions(plan, job.location, load)
     job = replace(job, digest=plan_digest(plan))
@@ -86,6 +100,8 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
         job.read_step_plan(well)
         source.check_unchanged()
         specials.check_unchanged()
+        forget_manifest(job.plate_dir, plan.step_name, well)
+        write_read_record(job.plate_dir, plan.step_name, well, read_digest)
 
     earlier = _find_result(job, plan, well, source, specials)
     if earlier is not None:
@@ -103,6 +119,16 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
             _commit(job, manifest, computed.files)
             folder = None if plan.store is None else kept_folder(job, plan, well)
             _remember(job, manifest, computed.files, folder)
+
+
+def _digest_of_read(job: Job, plan: StepPlan, well: str) -> str:
+    """Return the digest of what says what there is to read, before any of it is read."""
+    try:
+        return digest_of_read(job.plate_dir, plan, well)
+    except FileNotFoundError as error:
+        raise InputDataError(
+            f"{error.filename} is missing: what this step reads has not been made; run snakemake"
+        ) from error
 
 
 def _find_result(

@@ -88,6 +88,8 @@ class PlateInput(WellInput):
         )
         self._files = FileManager({Backend.VIRTUAL_WORKSPACE: plate})
         self._keys = tuple(PlaneKey.parse(name) for name, _, _, _ in index["images"])
+        self._root = Path(job.location.plate_path)
+        self._indexed = {name: rest for name, *rest in index["images"]}
 
     @property
     def keys(self) -> Sequence[PlaneKey]:
@@ -107,12 +109,19 @@ class PlateInput(WellInput):
 
     def _load_plane(self, key: PlaneKey) -> "NDArray[Any]":
         expected = self._expected[key.channel]
+        real, size_bytes, mtime_ns = self._indexed[key.filename]
         plane: NDArray[Any] = self._files.load_image(
             f"images/{key.filename}",
             Backend.VIRTUAL_WORKSPACE,
             expected_shape=tuple(expected["shape"]),
             expected_dtype=expected["dtype"],
         )
+        found = (self._root / real).stat()
+        if size_bytes is not None and (found.st_size, found.st_mtime_ns) != (size_bytes, mtime_ns):
+            raise PlanChangedError(
+                f"{self._root / real} changed since it was indexed; nothing was written, "
+                "run snakemake again"
+            )
         return plane
 
 

@@ -42,11 +42,16 @@ class RunLock:
                 self._is_held = True
         return True
 
-    def sign(self) -> None:
-        """Write who holds the lock into the file, for messages of others."""
+    def sign(self) -> str:
+        """Write who holds the lock into the file; return the signature, which is unique.
+
+        Its first line is for messages of others.
+        """
+        signature = f"process {os.getpid()} on {os.uname().nodename}\n{os.urandom(8).hex()}"
         self._file.truncate(0)
-        self._file.write(f"process {os.getpid()} on {os.uname().nodename}")
+        self._file.write(signature)
         self._file.flush()
+        return signature
 
     @property
     def signed(self) -> float:
@@ -56,7 +61,7 @@ class RunLock:
     def owner(self) -> str:
         """Return what the last holder wrote."""
         self._file.seek(0)
-        return self._file.read() or "an unknown process"
+        return self._file.readline().strip() or "an unknown process"
 
     def close(self) -> None:
         """Give the lock up and close the file."""

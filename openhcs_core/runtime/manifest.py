@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from openhcs_core.config import FrozenModel
 from openhcs_core.errors import InputDataError
-from openhcs_core.plan import manifest_path
+from openhcs_core.plan import aside_path, manifest_path
 from openhcs_core.planes import PlaneKey
 from openhcs_core.storage.atomic import replace_file
 
@@ -94,6 +94,12 @@ def write_manifest(manifest: Manifest, plate_dir: Path) -> None:
     path = plate_dir / manifest_path(manifest.step, manifest.well)
     with replace_file(path) as stream:
         stream.write(encode_manifest(manifest))
+
+
+def forget_manifest(plate_dir: Path, step: str, well: str) -> None:
+    """Remove the manifest of an earlier result, which is about to be changed, wherever it lies."""
+    (plate_dir / manifest_path(step, well)).unlink(missing_ok=True)
+    (plate_dir.parent / aside_path(plate_dir.name, step, well)).unlink(missing_ok=True)
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

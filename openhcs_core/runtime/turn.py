@@ -9,6 +9,7 @@ from math import inf
 from pathlib import Path
 from types import TracebackType
 
+from openhcs_core.config import run_of_this_job
 from openhcs_core.errors import SupersededError
 from openhcs_core.plan import RUN_LOCK
 from openhcs_core.runtime.lock import RunLock
@@ -34,7 +35,7 @@ class Turn:
 
     def __init__(self, plate_dir: Path, name: str) -> None:
         self._run_lock = plate_dir.parent / RUN_LOCK
-        self._signature = _read_signature(self._run_lock)
+        self._signature = run_of_this_job() or _read_signature(self._run_lock)
         self._path = self._run_lock.with_name("locks") / plate_dir.name / name
         self._lock: RunLock | None = None
 
@@ -46,7 +47,7 @@ class Turn:
         SupersededError
             One has: its jobs do what this one was to do.
         """
-        if _read_signature(self._run_lock) not in (None, self._signature):
+        if _read_signature(self._run_lock) not in ("", self._signature):
             raise SupersededError(
                 f"another run started on {self._run_lock.parent.parent} while this job ran and "
                 "does the same work; nothing was written"
@@ -76,10 +77,9 @@ class Turn:
         self._lock.close()
 
 
-def _read_signature(path: Path) -> tuple[bytes, int] | None:
-    """Return what a run writes into its lock when it starts, and when; None without any run."""
+def _read_signature(path: Path) -> str:
+    """Return what a run writes into its lock when it starts; nothing without any run."""
     try:
-        content = path.read_bytes()  # a network file system looks anew when a file is opened
-        return content, path.stat().st_mtime_ns
+        return path.read_text(encoding="utf-8")  # network file systems look anew at opening
     except FileNotFoundError:
-        return None
+        return ""

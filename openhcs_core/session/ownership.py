@@ -13,6 +13,8 @@ from openhcs_core.plan import (
     WORKSPACE_METADATA,
 )
 from openhcs_core.planes import WELL_REGEX, PlaneKey
+from openhcs_core.session.output_names import output_name, planned_output_names
+from openhcs_core.storage import TEMPORARY_NAME
 
 _WELL = f"(?:{WELL_REGEX})"
 _STEP = r"(?P<step>[^/]+)"
@@ -24,7 +26,6 @@ _STORE = rf"(?:[A-Z]{{1,2}}/(?:[0-9]{{2}}/(?:{_FIELD}|zarr\.json)|zarr\.json)|za
 _WRITTEN = "|".join((*OUTPUT_FOLDERS.values(), SPECIAL_FOLDER))
 _RECORDS = (
     rf"manifests/{_STEP}/{_WELL}\.json",
-    rf"(?:{_WRITTEN})/{_STEP}/{_WELL}\.[^/]+",
     rf"logs/{_STEP}/[^/]+\.(?:log|failure\.json)",
     rf"benchmarks/{_STEP}/{_WELL}\.tsv",
     rf"\.kept/{_STEP}/.+",
@@ -32,11 +33,12 @@ _RECORDS = (
 )
 _PLAN = re.compile(r"plan/[^/]+\.json")
 _INDEX = re.compile(rf"index/{_WELL}\.json")
+_OUTPUT = re.compile(rf"(?:{_WRITTEN})/{_STEP}/(?P<well>{_WELL})\.[^/]+")
 _TABLE = re.compile(rf"tables/{_STEP}/(?P<output>[^/]+?)(?:\.partial)?\.csv")
 _PATTERNS = tuple(re.compile(pattern) for pattern in _RECORDS)
 _ZARR = re.compile(rf"(?:(?P<sub_dir>.+)/)?(?P<step>[^/]+)\.ome\.zarr/{_STORE}")
 _TIFF = re.compile(rf"(?P<sub_dir>.+)/{_STEP}/(?P<well>{_WELL})/(?:{_LABEL}/)?(?P<name>[^/]+\.tif)")
-_HIDDEN = re.compile(r"\.tmp-.*|\.snakemake_timestamp")
+_HIDDEN = re.compile(rf"{TEMPORARY_NAME.pattern}|\.snakemake_timestamp")
 _WHOLE_PLATE = frozenset({STATUS, LOCATION, WORKSPACE_METADATA})
 
 
@@ -55,6 +57,7 @@ class Ownership:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         plans = (path.stem for path in folder.glob("plan/*.json"))
+        self._outputs = planned_output_names(folder.parent, folder.name)
         self._steps = {*plans, *(path.name for path in folder.glob("manifests/*"))}
 
     def is_ours(self, name: str) -> bool:
@@ -67,7 +70,7 @@ class Ownership:
         for pattern in _PATTERNS:
             if found := pattern.fullmatch(name):
                 return found["step"] in self._steps
-        return self._is_table(name) or self._is_image(name)
+        return self._is_output(name) or self._is_table(name) or self._is_image(name)
 
     def files(self, name: str) -> Iterator[tuple[str, bool]]:
         """Yield each file of a folder, or the file itself, and whether it is ours."""
@@ -79,6 +82,13 @@ class Ownership:
         else:
             for inner in sorted(entry.name for entry in path.iterdir()):
                 yield from self.files(f"{name}/{inner}")
+
+    def _is_output(self, name: str) -> bool:
+        """Return whether a well's file was ever planned: people put corrected ones beside ours."""
+        found = _OUTPUT.fullmatch(name)
+        return found is not None and output_name(name, found["well"]) in self._outputs.get(
+            found["step"], ()
+        )
 
     def _is_table(self, name: str) -> bool:
         """Return whether a file is a plate table: planned, or with a well's table beside it."""

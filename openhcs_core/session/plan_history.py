@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from openhcs_core.plan import (
+    ASIDE,
     CompiledPipeline,
     PlatePlan,
     canonical_json,
     digest_text,
     index_path,
-    manifest_path,
     plan_path,
 )
 from openhcs_core.runtime import manifest_digest
+from openhcs_core.session.manifests import manifest_place
 from openhcs_core.storage import replace_file
 
 _FOLDER = ".plan/history"
@@ -83,7 +84,9 @@ def _keep_plans(folder: Path, history: Path, names: set[str]) -> None:
     }
     if not replaced:
         return
-    carried = {manifest_digest(path) for path in folder.glob("manifests/*/*.json")}
+    aside = folder.parent / ASIDE / folder.name
+    paths = [*folder.glob("manifests/*/*.json"), *aside.glob("manifests/*/*.json")]
+    carried = {manifest_digest(path) for path in paths}
     for path in history.glob("*.json"):
         if path.stem not in carried:
             path.unlink()
@@ -99,7 +102,7 @@ def _keep_index(plate: PlatePlan, folder: Path, history: Path, well: str) -> Non
     except FileNotFoundError:
         return
     readers = [plan.step_name for plan in plate.steps if plan.source is None]
-    times = [_modified(folder / manifest_path(step, well)) for step in readers]
+    times = [_modified(manifest_place(folder, step, well)) for step in readers]
     if max(times, default=0) >= written.st_mtime_ns:
         copy = history / index_path(well)
         _write(copy, content)

@@ -5,6 +5,7 @@ held only while compiling, and taken for good when the run really starts. While 
 run holds it, this one may look on as long as nothing would change.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ from functools import cache
 from math import inf
 from pathlib import Path
 
+from openhcs_core.config import RUN_VARIABLE
 from openhcs_core.errors import RunLockedError
 from openhcs_core.plan import RUN_LOCK
 from openhcs_core.runtime import RunLock
@@ -19,8 +21,10 @@ from openhcs_core.session.cache_size import keep_cache_size
 from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.file_times import FileTimes
 from openhcs_core.session.files import changed_files
+from openhcs_core.session.future_times import set_back_future_times
 from openhcs_core.session.lost_images import remove_manifests_of_lost_images
-from openhcs_core.session.orphaned_manifests import remove_orphaned_manifests
+from openhcs_core.session.manifests import sort_manifests
+from openhcs_core.session.output_names import remember_outputs
 from openhcs_core.session.plan_history import keep_replaced
 from openhcs_core.session.run_end import end_run, forget_last_run
 from openhcs_core.session.status import LastRun, PlateStatus, read_status
@@ -67,14 +71,17 @@ class RunSession:
     def _write(self, compilation: Compilation, lock: RunLock) -> Compilation:
         files, results = compilation.files, compilation.compiled.results
         if lock.take() or (changed_files(files) and lock.take(_COMPILE_WAIT_S)):
+            ahead = set_back_future_times(compilation.compiled)
             changed = {path: files[path] for path in changed_files(files)}
             keep_replaced(compilation.compiled, list(changed))
             times = FileTimes(results)
             times.write(changed, compilation.compiled)
+            if changed:
+                remember_outputs(compilation.compiled)
             remove_unused_plans(compilation.compiled, times)
-            remove_orphaned_manifests(compilation.compiled)
+            sort_manifests(compilation.compiled, files)
             remove_manifests_of_lost_images(compilation.compiled)
-            return compilation
+            return compilation if ahead is None else _warned(compilation, ahead)
         if differing := changed_files(files):
             raise RunLockedError(
                 f"another run ({lock.owner()}) works on {results} and this config "
@@ -82,7 +89,7 @@ class RunSession:
                 "wait for it, or stop it"
             )
         text = f"another run ({lock.owner()}) works on {results}; until it ends only -n is possible"
-        return replace(compilation, warnings=(*compilation.warnings, text))
+        return _warned(compilation, text)
 
     def start(self) -> None:
         """Take the lock for the whole run.
@@ -97,9 +104,9 @@ class RunSession:
         _take(lock, compilation)
         if changed_files(compilation.files):
             raise RunLockedError("another run changed the plans meanwhile; run the command again")
-        lock.sign()
+        os.environ[RUN_VARIABLE] = lock.sign()
         self._lock = lock
-        remove_unfinished(compilation.compiled)
+        remove_unfinished(compilation.compiled, compilation.cache_root)
         forget_last_run(compilation.compiled)
 
     @contextmanager
@@ -156,6 +163,10 @@ class RunSession:
 def session_for(config_path: str) -> RunSession:
     """Return this process's session of a config, the same for every Snakefile that asks."""
     return RunSession(config_path)
+
+
+def _warned(compilation: Compilation, text: str) -> Compilation:
+    return replace(compilation, warnings=(*compilation.warnings, text))
 
 
 def _take(lock: RunLock, compilation: Compilation) -> None:

@@ -22,9 +22,10 @@ from openhcs_core.plan import (
     taken_files,
     well_table_paths,
 )
-from openhcs_core.runtime import Manifest, read_failure, read_manifest
+from openhcs_core.runtime import Manifest, find_read_record, read_failure, read_manifest
 from openhcs_core.session.compiling import Compilation
 from openhcs_core.session.files import holds
+from openhcs_core.session.manifests import Manifests, manifest_place
 
 State = Literal["done", "failed", "running", "not run"]
 _STOPPED = "ended without a message: killed, or out of memory; its log says how far it came"
@@ -129,7 +130,7 @@ class _PlateReader:
     ) -> None:
         self._plate, self._folder, self._run = plate, Path(folder), run
         self._indices = {well: files[f"{folder}/{index_path(well)}"] for well in plate.wells}
-        self._digests: dict[int, str] = {}
+        self._manifests = Manifests(str(Path(folder).parent), plate, files)
         self._done: dict[str, list[str]] = {plan.step_name: [] for plan in plate.steps}
 
     def read(self) -> PlateStatus:
@@ -167,13 +168,15 @@ class _PlateReader:
             manifest = read_manifest(path)
         except (FileNotFoundError, InputDataError):
             return None
-        if manifest.digest != self._digest(plan) or manifest.special != _taken(
-            plan, well, manifests
-        ):
+        if not self._manifests.is_current(plan, well):
+            return None
+        if manifest.special != _taken(plan, well, manifests):
             return None
         if plan.source is not None:
             made = manifests[plan.source].plane_digests()
             return manifest if manifest.inputs == made else None
+        if find_read_record(self._folder, plan.step_name, well) is not None:
+            return manifest
         index = self._folder / index_path(well)
         # a changed index makes snakemake read the plate again
         changed = not holds(index, self._indices[well]) or _is_newer(index, path)
@@ -182,8 +185,9 @@ class _PlateReader:
     def _describe(self, plan: StepPlan, well: str) -> JobStatus:
         """Return the state of a step that is next in its well."""
         step = plan.step_name
-        is_made = (self._folder / manifest_path(step, well)).exists()
-        return self._describe_job(well, step, well, self._digest(plan), is_made=is_made)
+        is_made = manifest_place(self._folder, step, well).exists()
+        digest = self._manifests.plan_digest(plan)
+        return self._describe_job(well, step, well, digest, is_made=is_made)
 
     def _describe_job(
         self, well: str, step: str, target: str, digest: str, *, is_made: bool
@@ -231,11 +235,6 @@ class _PlateReader:
     def _is_made(self, output: str, inputs: Sequence[str]) -> bool:
         path = self._folder / output
         return path.exists() and not any(_is_newer(self._folder / name, path) for name in inputs)
-
-    def _digest(self, plan: StepPlan) -> str:
-        if id(plan) not in self._digests:  # wells that share a plan share one object
-            self._digests[id(plan)] = plan_digest(plan)
-        return self._digests[id(plan)]
 
 
 def _taken(plan: StepPlan, well: str, manifests: Mapping[str, Manifest]) -> dict[str, str]:

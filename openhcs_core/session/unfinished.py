@@ -2,22 +2,30 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from openhcs_core.plan import KEPT_SINKS, CompiledPipeline
-from openhcs_core.storage import TEMPORARY_PREFIX
+from openhcs_core.storage import TEMPORARY_NAME
 
 _STORE_SUFFIX = ".ome.zarr"
+_DAY_S = 24 * 3600.0
 _WELL_DEPTH = 2
 """Wells of an OME-Zarr plate lie in rows; unfinished fields lie in wells."""
 
 
-def remove_unfinished(compiled: CompiledPipeline) -> list[Path]:
+def remove_unfinished(compiled: CompiledPipeline, cache: Path) -> list[Path]:
     """Remove what jobs of dead runs left, whatever step or well it was of.
 
     To be called by a run that holds the lock, before its first job. A job that outlives its
     run loses what it has not finished: its work is done again by this run.
+
+    Parameters
+    ----------
+    cache : Path
+        The cache. Other runs may write into one that is not below the results: what is younger
+        than a day stays there.
 
     Returns
     -------
@@ -26,6 +34,9 @@ def remove_unfinished(compiled: CompiledPipeline) -> list[Path]:
     """
     results = Path(compiled.results)
     found = list(_temporaries(results / ".plan"))
+    is_shared = not cache.is_relative_to(results.resolve())
+    oldest = time.time() - (_DAY_S if is_shared else 0)
+    found += [path for path in _temporaries(cache) if _is_older(path, oldest)]
     for plate in compiled.plates:
         folder = results / plate.name
         found += _temporaries(folder)
@@ -34,6 +45,13 @@ def remove_unfinished(compiled: CompiledPipeline) -> list[Path]:
     for path in found:
         _remove(path)
     return found
+
+
+def _is_older(path: Path, time_s: float) -> bool:
+    try:
+        return path.stat().st_mtime <= time_s
+    except FileNotFoundError:
+        return False
 
 
 def _temporaries(folder: Path, depth: int | None = None) -> Iterator[Path]:
@@ -45,7 +63,7 @@ def _temporaries(folder: Path, depth: int | None = None) -> Iterator[Path]:
         How far below an OME-Zarr plate `folder` is.
     """
     for entry in _entries(folder):
-        if entry.name.startswith(TEMPORARY_PREFIX):
+        if TEMPORARY_NAME.fullmatch(entry.name):
             yield Path(entry)
         elif entry.name[0] != "." and entry.is_dir(follow_symlinks=False) and depth != _WELL_DEPTH:
             inner = 0 if entry.name.endswith(_STORE_SUFFIX) else depth

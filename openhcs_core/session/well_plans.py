@@ -6,12 +6,12 @@ from openhcs_core.plan import (
     CompiledPipeline,
     PlatePlan,
     StepPlan,
-    manifest_path,
     plan_digest,
     plan_path,
 )
 from openhcs_core.runtime import manifest_digest
 from openhcs_core.session.file_times import FileTimes
+from openhcs_core.session.manifests import manifest_place
 
 
 def with_lasting_plans(plate: PlatePlan, results: str) -> PlatePlan:
@@ -26,7 +26,7 @@ def with_lasting_plans(plate: PlatePlan, results: str) -> PlatePlan:
         mine: dict[str, StepPlan] = {}
         for path in _well_plans(plate, step.step_name, results):
             times = times or FileTimes(results)
-            manifest = Path(results, plate.name, manifest_path(step.step_name, path.stem))
+            manifest = manifest_place(Path(results, plate.name), step.step_name, path.stem)
             if not _is_unused(path, step, manifest, times):
                 mine[path.stem] = step
         if mine:

@@ -3,7 +3,7 @@
 Importing this package loads no array library; a backend is imported when it is first used.
 """
 
-from openhcs_core.storage.atomic import TEMPORARY_PREFIX, replace_file
+from openhcs_core.storage.atomic import TEMPORARY_NAME, TEMPORARY_PREFIX, replace_file
 from openhcs_core.storage.backend_registry import (
     BackendEntry,
     create_storage_registry,
@@ -45,6 +45,7 @@ from openhcs_core.storage.tiff_checker import check_tiff_folder
 from openhcs_core.storage.tiff_folder import restore_tiff_folder, write_tiff_folder
 
 __all__ = [
+    "TEMPORARY_NAME",
     "TEMPORARY_PREFIX",
     "BackendEntry",
     "ChannelMetadata",

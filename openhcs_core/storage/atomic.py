@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,10 @@ from openhcs_core.storage.disk_space import naming_full_disk
 
 TEMPORARY_PREFIX = ".tmp-"
 """How unfinished files and folders begin; listings leave hidden names out."""
+
+
+TEMPORARY_NAME = re.compile(r"\.tmp-(?:.+-)?[0-9a-f]{16}")
+"""Names that :func:`temporary_name` gives, and those with more between."""
 
 
 def temporary_name() -> str:

@@ -31,6 +31,7 @@ from openhcs_core.runtime import (
     read_failure,
     read_manifest,
 )
+from openhcs_core.session.manifests import manifest_place
 from openhcs_core.session.verification.plans import PlannedPlate
 from openhcs_core.session.verification.problems import (
     RUN,
@@ -101,7 +102,7 @@ class WellVerifier:
         absent: set[str] = set()
         for step in self.plate.plan.steps:
             plan = self.plate.plan.step_plan(step, well)
-            path = self.plate.folder / manifest_path(plan.step_name, well)
+            path = manifest_place(self.plate.folder, plan.step_name, well)
             if not path.exists():
                 sources = {plan.source, *taken_files(plan)}
                 if not sources & absent:  # what comes after a missing one goes without saying
@@ -179,7 +180,9 @@ class WellVerifier:
         if wrong is None:
             return manifest
         kind: Kind = "stale" if wrong.is_stale else "altered"
-        report.problems.append(Problem(kind, str(path), wrong.expected, wrong.found, mend))
+        final = self.plate.folder / manifest_path(plan.step_name, well)
+        mend = mend if path == final else RUN
+        report.problems.append(Problem(kind, str(final), wrong.expected, wrong.found, mend))
         return None
 
     def _first_mismatch(
@@ -199,7 +202,9 @@ class WellVerifier:
     def _is_edited(self, plan: StepPlan, well: str) -> bool:
         """Return whether the plan was written after the manifest, as an edit does."""
         folder = self.plate.folder
-        manifest = folder / manifest_path(plan.step_name, well)
+        manifest = manifest_place(folder, plan.step_name, well)
+        if not manifest.is_relative_to(folder):
+            return True  # compiling put it aside
         own = folder / plan_path(plan.step_name, well)
         plan_file = own if own.exists() else folder / plan_path(plan.step_name)
         return plan_file.stat().st_mtime_ns > manifest.stat().st_mtime_ns

@@ -18,6 +18,7 @@ from openhcs_core.plan import (
 )
 from openhcs_core.runtime import Manifest, read_failure, read_manifest
 from openhcs_core.session.compiling import Compilation
+from openhcs_core.session.manifests import manifest_place
 from openhcs_core.session.plan_history import old_indices, read_old_plan
 from openhcs_core.session.why.index_changes import find_image_changes
 from openhcs_core.session.why.origins import with_origins
@@ -112,7 +113,7 @@ class _Reader:
 
     def notes(self, step: str) -> Iterator[str]:
         """Yield what is wrong though it makes nothing run."""
-        path = self._folder / manifest_path(step, self.well)
+        path = manifest_place(self._folder, step, self.well)
         if path.exists() and self._manifest(step) is None:
             yield f"{path} is damaged or of another version; delete it and run again"
 
@@ -204,7 +205,7 @@ class _Reader:
         own = verdict.files.outputs[0]
         record = self._records.find(f"{self._results}/{self.plate.name}/{own}")
         checksum = (record.input_checksums or {}).get(full) if record else None
-        made = (self._folder / own).stat().st_mtime_ns
+        made = manifest_place(self._folder, Path(own).parent.name, self.well).stat().st_mtime_ns
         for path in old_indices(self._results, self.plate.name, self.well):
             if not path.exists():
                 continue
@@ -239,7 +240,7 @@ class _Reader:
 
     def _manifest(self, step: str) -> Manifest | None:
         try:
-            return read_manifest(self._folder / manifest_path(step, self.well))
+            return read_manifest(manifest_place(self._folder, step, self.well))
         except (FileNotFoundError, InputDataError):
             return None
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf
 from pathlib import Path
 
@@ -26,10 +27,10 @@ from openhcs_core.plan import (
     taken_files,
     well_files,
 )
-from openhcs_core.runtime import manifest_digest
 from openhcs_core.session.compiling import Compilation
 from openhcs_core.session.file_times import FileTimes
 from openhcs_core.session.files import holds
+from openhcs_core.session.manifests import Manifests, manifest_place
 from openhcs_core.session.why.snakemake_records import Record, SnakemakeRecords
 
 _NS = 1e9
@@ -93,8 +94,8 @@ class Verdict:
         Parts of the rule that are not as recorded.
     earlier : tuple of str
         Steps it reads from that run.
-    is_orphaned : bool
-        The manifest is of another plan and newer than today's: compiling removes it.
+    is_outdated : bool
+        The manifest is of another plan or input: compiling puts it aside.
     """
 
     plan: StepPlan
@@ -104,13 +105,13 @@ class Verdict:
     torn: tuple[str, ...] = ()
     rule: tuple[str, ...] = ()
     earlier: tuple[str, ...] = ()
-    is_orphaned: bool = False
+    is_outdated: bool = False
 
     @property
     def would_run(self) -> bool:
         """Whether Snakemake would run the job."""
         causes = (self.missing, self.newer, self.torn, self.rule, self.earlier)
-        return self.is_orphaned or any(causes)
+        return self.is_outdated or any(causes)
 
 
 def foretell_well(
@@ -167,6 +168,10 @@ class _WellReader:
     records: SnakemakeRecords
     _held: dict[str, bool] = field(default_factory=dict)
 
+    @cached_property
+    def _manifests(self) -> Manifests:
+        return Manifests(self.results, self.plate, self.texts)
+
     def judge(self, plan: StepPlan, earlier: Mapping[str, Verdict]) -> Verdict:
         """Return the verdict on a step, after those it reads from."""
         files = job_files(self.plate, plan, self.well)
@@ -183,7 +188,7 @@ class _WellReader:
             ),
             rule=tuple(self._rule_changes(files, plan)),
             earlier=tuple(step for step in files.steps if earlier[step].would_run),
-            is_orphaned=self._is_orphaned(files, plan),
+            is_outdated=not self._manifests.is_current(plan, self.well),
         )
 
     def _newer(self, files: JobFiles, step: str) -> Iterator[str]:
@@ -242,19 +247,13 @@ class _WellReader:
     def _records(self, files: JobFiles) -> list[Record | None]:
         return [self.records.find(self._full(name)) for name in files.outputs]
 
-    def _is_orphaned(self, files: JobFiles, plan: StepPlan) -> bool:
-        manifest, plan_file = self._path(files.outputs[0]), self._path(files.plan)
-        if manifest_digest(manifest) in (None, plan_digest(plan)):
-            return False
-        return (
-            not self._will_be_written(files.plan)
-            and manifest.stat().st_mtime_ns >= plan_file.stat().st_mtime_ns
-        )
-
     def _full(self, name: str) -> str:
         return f"{self.results}/{self.plate.name}/{name}"
 
     def _path(self, name: str) -> Path:
+        """Return where a file is; a manifest may be aside, and come back when it is of today."""
+        if name.startswith("manifests/"):
+            return manifest_place(self._manifests.folder, Path(name).parent.name, self.well)
         return Path(self._full(name))
 
 

@@ -1,6 +1,5 @@
 """Jobs of a run that is dead, and those of the next one."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +32,7 @@ def test_a_job_writes_nothing_when_another_run_has_started(tmp_path):
     turn = Turn(tmp_path / "demo", "B02")
     with turn:
         turn.check()
-        os.utime(tmp_path / ".plan/lock", ns=(0, 0))  # as if signed at another time
+        _start_run(tmp_path)
         with pytest.raises(SupersededError, match="another run started"):
             turn.check()
     with pytest.raises(SupersededError, match="nothing was written"), turn:

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from openhcs_core.plan import canonical_json, digest_text
+from openhcs_core.runtime.manifest import forget_manifest
 from openhcs_core.session import RunSession
 from openhcs_core.session.plan_history import old_indices, read_old_plan
 from openhcs_core.testing.plates import image_path, write_imagexpress_plate
@@ -31,6 +32,7 @@ def _plan(project):
 def _pretend_done(project, well):
     """Leave a manifest that carries today's plan."""
     path = project / f"results/demo/manifests/clean/{well}.json"
+    forget_manifest(path.parents[2], "clean", well)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"digest": digest_text(canonical_json(_plan(project)))}, indent=1))
 

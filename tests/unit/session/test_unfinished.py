@@ -1,27 +1,31 @@
 """What killed jobs left is gone when the next run starts, and nothing else."""
 
+import os
+import time
+
 from openhcs_core.plan import CompiledPipeline, PlatePlan
 from openhcs_core.session.unfinished import remove_unfinished
 
 UNFINISHED = [
-    ".plan/.tmp-1",
-    "demo/.tmp-1",
-    "demo/plan/.tmp-1",
-    "demo/manifests/removed_step/.tmp-1",
-    "demo/tables/count/.tmp-1",
-    "demo/logs/count/.tmp-1",
-    "demo/count.ome.zarr/.tmp-1",
-    "demo/count.ome.zarr/B/.tmp-1",
-    "demo/count.ome.zarr/B/02/.tmp-1/0/zarr.json",
-    "demo/images/count/.tmp-B02-1/B02/B02_s001_w1_z001_t001.tif",
-    "demo/deep/er/count.ome.zarr/B/02/.tmp-1/0/zarr.json",
+    ".cache/objects/ab/.tmp-0123456789abcdef",
+    ".plan/.tmp-0123456789abcdef",
+    "demo/.tmp-0123456789abcdef",
+    "demo/plan/.tmp-0123456789abcdef",
+    "demo/manifests/removed_step/.tmp-0123456789abcdef",
+    "demo/tables/count/.tmp-0123456789abcdef",
+    "demo/logs/count/.tmp-0123456789abcdef",
+    "demo/count.ome.zarr/.tmp-0123456789abcdef",
+    "demo/count.ome.zarr/B/.tmp-0123456789abcdef",
+    "demo/count.ome.zarr/B/02/.tmp-0123456789abcdef/0/zarr.json",
+    "demo/images/count/.tmp-B02-0123456789abcdef/B02/B02_s001_w1_z001_t001.tif",
+    "demo/deep/er/count.ome.zarr/B/02/.tmp-0123456789abcdef/0/zarr.json",
     "demo/.kept/removed_step/B02-xyz/objects/ab/x.npy",
 ]
 FINISHED = [
     ".cache/objects/ab/x.npy",
-    ".cache/objects/ab/.tmp-of-a-live-job",
+    "demo/.tmp-notes/of a person.txt",
     ".plan/lock",
-    "other plate/tables/count/.tmp-1",
+    "other plate/tables/count/.tmp-0123456789abcdef",
     "demo/manifests/count/B02.json",
     ".plan/locks/demo/B02",
     "demo/count.ome.zarr/B/02/0/zarr.json",
@@ -36,14 +40,27 @@ def test_only_what_is_unfinished_goes(tmp_path):
         path.touch()
     plate = PlatePlan.model_construct(name="demo")
     compiled = CompiledPipeline.model_construct(results=str(tmp_path), plates=(plate,))
-    assert len(remove_unfinished(compiled)) == len(UNFINISHED)
+    assert len(remove_unfinished(compiled, tmp_path / ".cache")) == len(UNFINISHED)
     left = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
     assert sorted(left) == sorted(FINISHED)
     assert not list(tmp_path.glob("demo/**/B02-xyz"))
-    assert remove_unfinished(compiled) == []
+    assert remove_unfinished(compiled, tmp_path / ".cache") == []
 
 
 def test_there_may_be_nothing_yet(tmp_path):
     plate = PlatePlan.model_construct(name="demo")
     compiled = CompiledPipeline.model_construct(results=str(tmp_path / "r"), plates=(plate,))
-    assert remove_unfinished(compiled) == []
+    assert remove_unfinished(compiled, tmp_path / ".cache") == []
+
+
+def test_a_cache_that_others_use_too_keeps_what_may_be_being_written(tmp_path):
+    plate = PlatePlan.model_construct(name="demo")
+    compiled = CompiledPipeline.model_construct(results=str(tmp_path / "r"), plates=(plate,))
+    folder = tmp_path / "cache/objects/ab"
+    folder.mkdir(parents=True)
+    new, old = (folder / f".tmp-{number * 16}" for number in "01")
+    for path in (new, old):
+        path.touch()
+    os.utime(old, (time.time() - 90_000,) * 2)
+    assert remove_unfinished(compiled, tmp_path / "cache") == [old]
+    assert new.exists()

@@ -1,0 +1,56 @@
+"""What a job read, as one digest beside its result: an index and manifests, by their bytes.
+
+Times and Snakemake's records can both be lost, or be of other files: clocks go back, folders are
+copied and put back. With this digest compiling tells by content whether a result is of today's
+input. It is no part of the manifest, since an index has times of images in it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from openhcs_core.plan import StepPlan, digest_bytes, index_path, manifest_path, taken_files
+from openhcs_core.runtime.digests import combined_digest
+from openhcs_core.storage import replace_file
+
+_FOLDER = ".plan/read"
+
+
+def read_names(plan: StepPlan, well: str) -> tuple[str, ...]:
+    """Return what says what a job reads: paths below the plate's results."""
+    images = index_path(well) if plan.source is None else manifest_path(plan.source, well)
+    return (images, *(manifest_path(step, well) for step in taken_files(plan)))
+
+
+def records_digest(digests: Mapping[str, str]) -> str:
+    """Return one digest of those of the files of :func:`read_names`, by path."""
+    return combined_digest(f"{name} {digest}" for name, digest in sorted(digests.items()))
+
+
+def digest_of_read(plate_dir: Path, plan: StepPlan, well: str) -> str:
+    """Return the digest of what a job reads now.
+
+    Raises
+    ------
+    FileNotFoundError
+        Something is missing.
+    """
+    names = read_names(plan, well)
+    return records_digest({name: digest_bytes((plate_dir / name).read_bytes()) for name in names})
+
+
+def write_read_record(plate_dir: Path, step: str, well: str, digest: str) -> None:
+    """Say what the result that is about to be committed was made from."""
+    with replace_file(_path(plate_dir, step, well), durable=False) as stream:
+        stream.write(digest.encode())
+
+
+def find_read_record(plate_dir: Path, step: str, well: str) -> str | None:
+    """Return what a result was made from, None when that is not known."""
+    try:
+        return _path(plate_dir, step, well).read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+
+
+def _path(plate_dir: Path, step: str, well: str) -> Path:
+    return plate_dir.parent / _FOLDER / plate_dir.name / step / well

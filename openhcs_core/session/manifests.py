@@ -1,0 +1,135 @@
+"""Manifests under their final names are of today's plan and input; others are put aside.
+
+Snakemake misses a manifest that is put aside and does its job, whatever times and its own
+records say. When the edit is undone the manifest comes back as it was, with its time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from openhcs_core.plan import (
+    CompiledPipeline,
+    PlatePlan,
+    StepPlan,
+    aside_path,
+    digest_bytes,
+    digest_text,
+    manifest_path,
+    plan_digest,
+)
+from openhcs_core.runtime import find_read_record, manifest_digest, read_names, records_digest
+
+
+def sort_manifests(compiled: CompiledPipeline, texts: Mapping[str, str]) -> list[Path]:
+    """Put manifests aside that are not of today, and take those back that are again.
+
+    To be called under the lock, when plans and indices are written.
+
+    Parameters
+    ----------
+    texts : mapping of str to str
+        Text of generated files by path, indices among them.
+
+    Returns
+    -------
+    list of Path
+        Final names of the manifests that were put aside.
+    """
+    moved = []
+    for plate in compiled.plates:
+        manifests = Manifests(compiled.results, plate, texts)
+        for step in plate.steps:
+            for own, wells in plate.variants(step):
+                moved += [path for well in wells if (path := _sort(manifests, own, well))]
+    return moved
+
+
+def _sort(manifests: "Manifests", plan: StepPlan, well: str) -> Path | None:
+    final = manifests.folder / manifest_path(plan.step_name, well)
+    place = manifest_place(manifests.folder, plan.step_name, well)
+    if manifests.is_current(plan, well) == (place == final):
+        return None
+    if place != final:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        place.rename(final)
+        return None
+    aside = _aside(manifests.folder, plan.step_name, well)
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    final.rename(aside)
+    return final
+
+
+def manifest_place(plate_dir: Path, step: str, well: str) -> Path:
+    """Return where a well's manifest is: under its final name, or aside; the former if neither."""
+    final = plate_dir / manifest_path(step, well)
+    if final.exists():
+        return final
+    aside = _aside(plate_dir, step, well)
+    return aside if aside.exists() else final
+
+
+def _aside(plate_dir: Path, step: str, well: str) -> Path:
+    return plate_dir.parent / aside_path(plate_dir.name, step, well)
+
+
+@dataclass
+class Manifests:
+    """The manifests of one plate, compared with today's plans and input.
+
+    Attributes
+    ----------
+    results : str
+        The folder of results.
+    texts : mapping of str to str
+        Text of generated files by path, as they are or will be.
+    """
+
+    results: str
+    plate: PlatePlan
+    texts: Mapping[str, str]
+    _plan_digests: dict[int, str] = field(default_factory=dict)
+    _contents: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """``results/<plate>``."""
+        return Path(self.results, self.plate.name)
+
+    def is_current(self, plan: StepPlan, well: str) -> bool:
+        """Return whether a result, if there is one, is of today's plan and input.
+
+        A result of which it is not known what it was made from is taken for one: times tell.
+        """
+        found = manifest_digest(manifest_place(self.folder, plan.step_name, well))
+        if found is None:
+            return True
+        if found != self.plan_digest(plan):
+            return False
+        recorded = find_read_record(self.folder, plan.step_name, well)
+        return recorded is None or self._digest_of_read(plan, well) in (None, recorded)
+
+    def plan_digest(self, plan: StepPlan) -> str:
+        """Return a plan's digest; wells that share a plan share one object."""
+        if id(plan) not in self._plan_digests:
+            self._plan_digests[id(plan)] = plan_digest(plan)
+        return self._plan_digests[id(plan)]
+
+    def _digest_of_read(self, plan: StepPlan, well: str) -> str | None:
+        """Return the digest of what a job would read, None while an earlier step has no result."""
+        digests = {name: self._content(name, well) for name in read_names(plan, well)}
+        known = {name: digest for name, digest in digests.items() if digest is not None}
+        return records_digest(known) if len(known) == len(digests) else None
+
+    def _content(self, name: str, well: str) -> str | None:
+        if name not in self._contents:
+            text = self.texts.get(f"{self.results}/{self.plate.name}/{name}")
+            self._contents[name] = self._read(name, well) if text is None else digest_text(text)
+        return self._contents[name]
+
+    def _read(self, name: str, well: str) -> str | None:
+        place = manifest_place(self.folder, Path(name).parent.name, well)
+        try:
+            return digest_bytes(place.read_bytes())
+        except FileNotFoundError:
+            return None
