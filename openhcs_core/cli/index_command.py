@@ -2,25 +2,28 @@
 
 import json
 import sys
-from pathlib import Path
 
 import click
 
 from openhcs_core.microscopes import PlateIndex, get_handler
+from openhcs_core.storage import open_plate_source
 
 
 @click.command()
-@click.argument("plate", type=click.Path(path_type=Path))
+@click.argument("plate")
 @click.option("--microscope", default="auto", show_default=True, help="Name a handler.")
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
-def index_command(plate: Path, microscope: str, *, as_json: bool) -> None:
+def index_command(plate: str, microscope: str, *, as_json: bool) -> None:
     """Show wells, sites, channels, planes and missing images of PLATE; nothing is written.
+
+    PLATE is a folder or a URL such as s3://bucket/plate.
 
     \b
     Example:
       openhcs-core index data/demo/9987_Plate_3434
     """
-    index = get_handler(microscope, plate).index(plate)
+    source = open_plate_source(plate)
+    index = get_handler(microscope, source).index(source)
     for warning in index.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if as_json:
@@ -31,7 +34,7 @@ def index_command(plate: Path, microscope: str, *, as_json: bool) -> None:
 
 def _as_data(index: PlateIndex) -> dict[str, object]:
     return {
-        "plate": str(index.plate_path),
+        "plate": index.plate_path,
         "microscope": index.microscope,
         "wells": list(index.wells),
         "sites": list(index.sites),

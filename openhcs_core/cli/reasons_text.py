@@ -165,9 +165,11 @@ def _size(size_bytes: int | None) -> str:
     return "size not recorded" if size_bytes is None else f"{size_bytes} bytes"
 
 
-def _time(mtime_ns: int | None) -> str:
+def _time(mtime_ns: int | str | None) -> str:
     if mtime_ns is None:
         return "time not recorded"
+    if isinstance(mtime_ns, str):
+        return f"state {mtime_ns}"
     return datetime.fromtimestamp(mtime_ns / _NS).isoformat(" ", "milliseconds")
 
 

@@ -129,7 +129,9 @@ class StepSettings(FrozenModel):
 class PlateConfig(FrozenModel):
     """One plate: where its images are and which of its wells to work on."""
 
-    path: Annotated[str, Field(min_length=1, description="Folder of the plate")]
+    path: Annotated[
+        str, Field(min_length=1, description="Folder of the plate, or a URL: s3://, https://")
+    ]
     microscope: Annotated[
         Literal["auto", "imagexpress"], Field(description="auto looks and says what it found")
     ] = "auto"

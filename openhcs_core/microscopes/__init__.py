@@ -19,6 +19,7 @@ from openhcs_core.microscopes.metadata import (
     get_available_backends,
     get_image_files,
     get_primary_backend,
+    open_workspace,
     read_workspace_metadata,
 )
 from openhcs_core.microscopes.plate_index import ChannelInfo, ImageFile, PlateIndex
@@ -42,6 +43,7 @@ __all__ = [
     "get_image_files",
     "get_primary_backend",
     "load_handler",
+    "open_workspace",
     "read_workspace_metadata",
     "select_wells",
     "well_index",

@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import ClassVar
 
 from openhcs_core.errors import ConfigError, InputDataError
 from openhcs_core.microscopes.plate_index import PlateIndex
+from openhcs_core.storage import PlateSource, open_plate_source
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +37,13 @@ class MicroscopeHandler(ABC):
     name: ClassVar[str]
     parser_name: ClassVar[str]
 
-    def detect(self, plate_path: Path) -> str | None:
-        """Return what shows that `plate_path` is such a plate, None when nothing does.
+    def detect(self, plate: str | Path | PlateSource) -> str | None:
+        """Return what shows that `plate` is such a plate, None when nothing does.
+
+        Parameters
+        ----------
+        plate : str, Path or PlateSource
+            Folder or URL.
 
         Raises
         ------
@@ -47,11 +52,17 @@ class MicroscopeHandler(ABC):
         InputDataError
             It is empty or cannot be listed.
         """
-        check_plate_folder(plate_path)
-        return self.find_evidence(plate_path)
+        source = open_plate_source(plate)
+        source.check()
+        return self.find_evidence(source)
 
-    def index(self, plate_path: Path) -> PlateIndex:
+    def index(self, plate: str | Path | PlateSource) -> PlateIndex:
         """Return what the plate consists of. Nothing is written, no pixel is read.
+
+        Parameters
+        ----------
+        plate : str, Path or PlateSource
+            Folder or URL.
 
         Raises
         ------
@@ -60,12 +71,13 @@ class MicroscopeHandler(ABC):
         InputDataError
             It is empty, holds no such images, or contradicts itself.
         """
-        check_plate_folder(plate_path)
+        source = open_plate_source(plate)
+        source.check()
         with _collector_paused():
-            return self.read_index(plate_path)
+            return self.read_index(source)
 
     @abstractmethod
-    def find_evidence(self, plate_path: Path) -> str | None:
+    def find_evidence(self, source: PlateSource) -> str | None:
         """Do the work of :meth:`detect` for a folder that is there."""
 
     @abstractmethod
@@ -73,7 +85,7 @@ class MicroscopeHandler(ABC):
         """Say what :meth:`find_evidence` looks for, for messages."""
 
     @abstractmethod
-    def read_index(self, plate_path: Path) -> PlateIndex:
+    def read_index(self, source: PlateSource) -> PlateIndex:
         """Do the work of :meth:`index` for a folder that is there."""
 
 
@@ -87,34 +99,6 @@ def _collector_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def check_plate_folder(plate_path: Path) -> None:
-    """Raise unless `plate_path` is a folder with something in it.
-
-    Raises
-    ------
-    ConfigError
-        There is no such folder.
-    InputDataError
-        It is empty or cannot be listed.
-    """
-    try:
-        with os.scandir(plate_path) as entries:
-            is_empty = next(entries, None) is None
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"plate folder {plate_path} does not exist; check the plate's path, and whether its "
-            "drive is mounted"
-        ) from error
-    except NotADirectoryError as error:
-        raise ConfigError(f"{plate_path} is a file; expected the folder of a plate") from error
-    except OSError as error:
-        raise InputDataError(
-            f"plate folder {plate_path} cannot be listed: {error.strerror or error}"
-        ) from error
-    if is_empty:
-        raise InputDataError(f"plate folder {plate_path} is empty; is its drive mounted?")
 
 
 def load_handler(name: str) -> MicroscopeHandler:
@@ -135,7 +119,7 @@ def load_handler(name: str) -> MicroscopeHandler:
     return handler
 
 
-def find_claims(plate_path: Path) -> dict[str, str]:
+def find_claims(plate: str | Path | PlateSource) -> dict[str, str]:
     """Ask every handler: names of those that know this plate, and what they found.
 
     Raises
@@ -145,11 +129,12 @@ def find_claims(plate_path: Path) -> dict[str, str]:
     InputDataError
         It is empty or cannot be listed.
     """
-    claims = {name: load_handler(name).detect(plate_path) for name in sorted(HANDLERS)}
+    source = open_plate_source(plate)
+    claims = {name: load_handler(name).detect(source) for name in sorted(HANDLERS)}
     return {name: reason for name, reason in claims.items() if reason is not None}
 
 
-def get_handler(name: str, plate_path: Path) -> MicroscopeHandler:
+def get_handler(name: str, plate: str | Path | PlateSource) -> MicroscopeHandler:
     """Return the handler for a plate; ``"auto"`` looks at the folder and logs what it found.
 
     Raises
@@ -161,19 +146,20 @@ def get_handler(name: str, plate_path: Path) -> MicroscopeHandler:
     """
     if name != AUTO:
         return load_handler(name)
-    claims = find_claims(plate_path)
+    source = open_plate_source(plate)
+    claims = find_claims(source)
     if not claims:
         sought = "; ".join(f"{known}: {load_handler(known).looked_for()}" for known in HANDLERS)
         raise InputDataError(
-            f"{plate_path} is no plate of a known microscope; looked for {sought}. "
+            f"{source.name} is no plate of a known microscope; looked for {sought}. "
             "Give the plate's own folder, or name its microscope in the config"
         )
     if len(claims) > 1:
         found = "; ".join(f"{known}, by {reason}" for known, reason in claims.items())
         raise InputDataError(
-            f"{plate_path} may be a plate of several microscopes: {found}. "
+            f"{source.name} may be a plate of several microscopes: {found}. "
             "Name the right one as 'microscope' in the config"
         )
     (chosen, reason), *_ = claims.items()
-    logger.info("%s: microscope %s, by %s", plate_path, chosen, reason)
+    logger.info("%s: microscope %s, by %s", source.name, chosen, reason)
     return load_handler(chosen)

@@ -26,12 +26,13 @@ def find_missing(
         What is declared; those seen are added. Each well should have each site, and each
         of these every (z, time) of each channel that is seen anywhere on the plate.
     """
-    all_wells = {*wells, *(image.key.well for image in images)}
-    all_sites = {*sites, *(image.key.site for image in images)}
-    channel_planes = {image.key[2:] for image in images}
+    keys = [image[0] for image in images]
+    all_wells = {*wells, *{key[0] for key in keys}}
+    all_sites = {*sites, *{key[1] for key in keys}}
+    channel_planes = {key[2:] for key in keys}
     if len(images) == len(all_wells) * len(all_sites) * len(channel_planes):
         return ()
-    present = {image.key for image in images}
+    present = set(keys)
     expected = (
         PlaneKey(well, site, *planes)
         for well in all_wells

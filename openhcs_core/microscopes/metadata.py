@@ -5,17 +5,23 @@ The file describes a plate without touching it: it is kept with the results.
 
 import json
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from openhcs_core.constants import Backend
 from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes.plate_index import PlateIndex
+from openhcs_core.storage.backends.virtual_workspace import SourceRef, VirtualWorkspaceBackend
+from openhcs_core.storage.locations import is_inside
 
 METADATA_FILENAME = "openhcs_metadata.json"
 IMAGES_FOLDER = "images"
+MAIN_SUBDIRECTORY = "."
 BACKEND_PREFERENCE = (Backend.ZARR, Backend.VIRTUAL_WORKSPACE, Backend.DISK)
 """Which of several backends is read from."""
+
+Plate = str | Path | Mapping[str, Any]
+"""A plate's folder, its metadata file, or what is in it."""
 
 
 def build_workspace_metadata(index: PlateIndex) -> dict[str, Any]:
@@ -31,8 +37,9 @@ def build_workspace_metadata(index: PlateIndex) -> dict[str, Any]:
     dict
         ``{"subdirectories": {".": {...}}}`` with ``workspace_mapping`` from virtual names
         (``images/B02_s001_w1_z001_t001.tif``) to real paths relative to the plate,
-        ``image_files``, ``channels`` (id to name), ``pixel_size`` (µm or None),
-        ``grid_dimensions`` ([rows, columns] or None), handler, parser and backends.
+        ``image_files``, ``channels`` (id to name), ``wells``, ``sites``, ``z_indexes`` and
+        ``timepoints`` (value to None: the instrument gives them no names), ``pixel_size``
+        (µm or None), ``grid_dimensions`` ([rows, columns] or None), handler, parser and backends.
     """
     mapping = {f"{IMAGES_FOLDER}/{image.key.filename}": image.path for image in index.images}
     grid = index.grid_dimensions
@@ -46,8 +53,20 @@ def build_workspace_metadata(index: PlateIndex) -> dict[str, Any]:
         "grid_dimensions": None if grid is None else list(grid),
         "pixel_size": index.pixel_size_um,
         "channels": index.channel_names,
+        **_unnamed_components(index),
     }
-    return {"subdirectories": {".": plate}}
+    return {"subdirectories": {MAIN_SUBDIRECTORY: plate}}
+
+
+def _unnamed_components(index: PlateIndex) -> dict[str, dict[str, None]]:
+    """Return the plate's values of what has no names, in the form of ``channels``."""
+    keys = [image.key for image in index.images]
+    return {
+        "wells": dict.fromkeys(index.wells),
+        "sites": {str(site): None for site in index.sites},
+        "z_indexes": {str(z): None for z in sorted({key.z_index for key in keys})},
+        "timepoints": {str(time): None for time in sorted({key.timepoint for key in keys})},
+    }
 
 
 def dump(metadata: Mapping[str, Any]) -> str:
@@ -61,6 +80,9 @@ def dump(metadata: Mapping[str, Any]) -> str:
 
 def read_workspace_metadata(path: Path) -> dict[str, Any]:
     """Read ``openhcs_metadata.json`` and check what the helpers below rely on.
+
+    Files that OpenHCS wrote are read too: in their ``workspace_mapping`` a real path is an
+    object with ``backend``, ``backend_address`` and ``source_axis_indices``.
 
     Parameters
     ----------
@@ -88,27 +110,38 @@ def read_workspace_metadata(path: Path) -> dict[str, Any]:
     return checked
 
 
-def get_available_backends(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+def get_available_backends(plate: Plate) -> tuple[str, ...]:
     """Return the backends that can read the main subdirectory, best first.
+
+    Parameters
+    ----------
+    plate : str, Path or mapping
+        The plate's folder, its ``openhcs_metadata.json``, or what is in it.
 
     Raises
     ------
     InputDataError
-        No subdirectory is the main one.
+        No subdirectory is the main one, or the file is none.
     """
-    available = _main_subdirectory(metadata).get("available_backends", {})
+    _, main = _main_subdirectory(_metadata_of(plate))
+    available = main.get("available_backends", {})
     return tuple(backend.value for backend in BACKEND_PREFERENCE if available.get(backend.value))
 
 
-def get_primary_backend(metadata: Mapping[str, Any]) -> str:
+def get_primary_backend(plate: Plate) -> str:
     """Return the backend to read from: zarr before virtual_workspace before disk.
+
+    Parameters
+    ----------
+    plate : str, Path or mapping
+        See :func:`get_available_backends`.
 
     Raises
     ------
     InputDataError
         There is none.
     """
-    available = get_available_backends(metadata)
+    available = get_available_backends(plate)
     if not available:
         raise InputDataError(
             "available_backends: none is true; expected one of "
@@ -117,16 +150,62 @@ def get_primary_backend(metadata: Mapping[str, Any]) -> str:
     return available[0]
 
 
-def get_image_files(metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the (virtual) image files of the main subdirectory.
+def get_image_files(plate: Plate) -> tuple[str, ...]:
+    """Return the (virtual) image files of the main subdirectory, relative to the plate.
+
+    Parameters
+    ----------
+    plate : str, Path or mapping
+        See :func:`get_available_backends`.
 
     Raises
     ------
     InputDataError
         No subdirectory is the main one.
     """
-    main = _main_subdirectory(metadata)
+    _, main = _main_subdirectory(_metadata_of(plate))
     return tuple(main.get("image_files", main.get("workspace_mapping", ())))
+
+
+def open_workspace(plate: str | Path, metadata: Plate | None = None) -> VirtualWorkspaceBackend:
+    """Return what reads the images of :func:`get_image_files` by their names.
+
+    They come from the best backend that the main subdirectory has: the arrays of a zarr store,
+    the files that a ``workspace_mapping`` leads to, or files on disk.
+
+    Parameters
+    ----------
+    plate : str or Path
+        The plate's folder or, where the images are TIFFs, its URL.
+    metadata : str, Path or mapping, optional
+        What describes it, when that lies elsewhere (``results/<plate>/workspace``) or was read.
+
+    Returns
+    -------
+    VirtualWorkspaceBackend
+        Can be registered with a FileManager as ``virtual_workspace``.
+
+    Raises
+    ------
+    InputDataError
+        The metadata are missing or wrong, or an image's path leaves the plate.
+    """
+    described = _metadata_of(plate if metadata is None else metadata)
+    backend = get_primary_backend(described)
+    name, main = _main_subdirectory(described)
+    if backend == Backend.VIRTUAL_WORKSPACE:
+        if not main.get("workspace_mapping"):
+            raise InputDataError(
+                f"subdirectories.{name}: virtual_workspace is available but there is no "
+                "workspace_mapping; compile again, or correct available_backends"
+            )
+        return VirtualWorkspaceBackend(plate, main["workspace_mapping"])
+    files = get_image_files(described)
+    return VirtualWorkspaceBackend(plate, {file: SourceRef(file, backend) for file in files})
+
+
+def _metadata_of(plate: Plate) -> Mapping[str, Any]:
+    return plate if isinstance(plate, Mapping) else read_workspace_metadata(Path(plate))
 
 
 def _subdirectories(metadata: Any) -> dict[str, Any]:
@@ -136,7 +215,7 @@ def _subdirectories(metadata: Any) -> dict[str, Any]:
     return entries
 
 
-def _main_subdirectory(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def _main_subdirectory(metadata: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     entries = _subdirectories(metadata)
     main = [name for name, entry in entries.items() if entry.get("main")]
     if not main and len(entries) == 1:
@@ -146,7 +225,7 @@ def _main_subdirectory(metadata: Mapping[str, Any]) -> dict[str, Any]:
             f"subdirectories: {len(main)} of {', '.join(entries)} have main: true; expected one"
         )
     entry: dict[str, Any] = entries[main[0]]
-    return entry
+    return main[0], entry
 
 
 def _check_subdirectory(name: str, entry: Any) -> None:
@@ -161,12 +240,13 @@ def _check_subdirectory(name: str, entry: Any) -> None:
         if not isinstance(entry.get(key, kind()), kind):
             raise InputDataError(f"{where}.{key}: expected {kind.__name__}, not {entry[key]!r}")
     for virtual, real in entry.get("workspace_mapping", {}).items():
-        if not isinstance(real, str) or not _stays_inside(real):
+        try:
+            SourceRef.parse(real)
+        except InputDataError as error:
             raise InputDataError(
-                f"{where}.workspace_mapping[{virtual!r}]: {real!r} is not a path inside the plate"
-            )
-
-
-def _stays_inside(path: str) -> bool:
-    pure = PurePosixPath(path)
-    return bool(pure.parts) and not pure.is_absolute() and ".." not in pure.parts
+                f"{where}.workspace_mapping[{virtual!r}]: {real!r} is not a path inside the "
+                f"plate: {error}"
+            ) from error
+    for file in entry.get("image_files", ()):
+        if not isinstance(file, str) or not is_inside(file):
+            raise InputDataError(f"{where}.image_files: {file!r} is not a path inside the plate")

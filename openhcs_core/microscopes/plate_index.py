@@ -1,13 +1,12 @@
 """What a plate consists of: plain data, made from metadata and one scan of its folder."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import NamedTuple
 
 from openhcs_core.planes import PlaneKey
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFile:
+class ImageFile(NamedTuple):
     """One image plane and the file that holds it.
 
     Attributes
@@ -16,14 +15,17 @@ class ImageFile:
         Which plane this is.
     path : str
         Real path relative to the plate folder, with ``/`` between parts.
-    size_bytes, mtime_ns : int
-        As the scan saw them.
+    size_bytes : int or None
+        As the scan saw it; None where a web server does not tell.
+    mtime_ns : int, str or None
+        Modification time in ns; of an object in a store its ETag, or the time as the server
+        writes it; None where a server tells neither.
     """
 
     key: PlaneKey
     path: str
-    size_bytes: int
-    mtime_ns: int
+    size_bytes: int | None
+    mtime_ns: int | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,8 @@ class PlateIndex:
 
     Attributes
     ----------
-    plate_path : Path
-        The plate's folder.
+    plate_path : str
+        The plate's folder or URL.
     microscope, parser : str
         Names of handler and file-name parser.
     images : tuple of ImageFile
@@ -74,7 +76,7 @@ class PlateIndex:
         that is there, or copies of a plane that is counted already.
     """
 
-    plate_path: Path
+    plate_path: str
     microscope: str
     parser: str
     images: tuple[ImageFile, ...]

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes.imagexpress.metaseries import (
@@ -15,8 +14,9 @@ from openhcs_core.microscopes.plate_index import ChannelInfo, ImageFile
 from openhcs_core.microscopes.tiff_header import (
     TiffHeader,
     UnsupportedImageError,
-    read_tiff_header,
+    parse_tiff_header,
 )
+from openhcs_core.storage import PlateSource
 
 _SAMPLE_SIZES = (3, 9)
 """Headers read of each channel, and how many when those do not agree."""
@@ -31,7 +31,7 @@ class Sample:
 
 
 class HeaderReader:
-    """Reads headers below one folder, each file once, and keeps what went wrong.
+    """Reads headers of one plate, each file once, and keeps what went wrong.
 
     Attributes
     ----------
@@ -39,8 +39,8 @@ class HeaderReader:
         Path of each unreadable file and why.
     """
 
-    def __init__(self, plate_path: Path) -> None:
-        self._plate_path = plate_path
+    def __init__(self, source: PlateSource) -> None:
+        self._source = source
         self._samples: dict[str, Sample | None] = {}
         self.problems: dict[str, str] = {}
 
@@ -57,13 +57,18 @@ class HeaderReader:
         return self._samples[path]
 
     def _read(self, path: str) -> Sample | None:
+        where = self._source.where(path)
         try:
-            header = read_tiff_header(self._plate_path / path)
-            metadata = parse_metaseries(header.description, str(self._plate_path / path))
+            with self._source.open(path) as file:
+                header = parse_tiff_header(file, where)
+            metadata = parse_metaseries(header.description, where)
         except UnsupportedImageError:
             raise
         except InputDataError as error:
             self.problems[path] = str(error)
+            return None
+        except OSError as error:
+            self.problems[path] = f"{where} cannot be read: {error.strerror or error}"
             return None
         return Sample(header, metadata)
 

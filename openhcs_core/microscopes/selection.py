@@ -25,7 +25,7 @@ class WellIndex(TypedDict):
 
     schema_version: int
     well: str
-    images: list[tuple[str, str, int | None, int | None]]
+    images: list[tuple[str, str, int | None, int | str | None]]
     channels: dict[str, ChannelForm]
 
 
@@ -47,7 +47,8 @@ def well_index(
     -------
     WellIndex
         ``images`` holds, in index order, virtual file name, real path relative to the plate,
-        size in bytes and modification time in ns; ``channels`` those of the whole plate.
+        size in bytes and modification time in ns (of objects the ETag); ``channels`` those of
+        the whole plate.
     """
     images = [_record(image, raw) for image in _images_of(index.images, well)]
     return {
@@ -76,7 +77,7 @@ def _images_of(images: Sequence[ImageFile], well: str) -> Sequence[ImageFile]:
 
 def _record(
     image: ImageFile, raw: Literal["checked", "immutable"]
-) -> tuple[str, str, int | None, int | None]:
+) -> tuple[str, str, int | None, int | str | None]:
     if raw == "immutable":
         return (image.key.filename, image.path, None, None)
     return (image.key.filename, image.path, image.size_bytes, image.mtime_ns)

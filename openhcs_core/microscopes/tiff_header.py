@@ -87,14 +87,20 @@ def read_tiff_header(path: Path) -> TiffHeader:
     """
     try:
         with path.open("rb") as file:
-            return _read(file, path)
+            return parse_tiff_header(file, str(path))
     except OSError as error:
         raise InputDataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def parse_tiff_header(file: BinaryIO, path: str) -> TiffHeader:
+    """Read the header of an open file; `path` names it in messages (see `read_tiff_header`)."""
+    try:
+        return _read(file, path)
     except struct.error as error:
         raise InputDataError(f"{path} is cut short: its TIFF header is incomplete") from error
 
 
-def _read(file: BinaryIO, path: Path) -> TiffHeader:
+def _read(file: BinaryIO, path: str) -> TiffHeader:
     form = _read_form(file, path)
     entries, next_ifd = _read_entries(file, form)
     if next_ifd or (_STK_PLANES in entries and entries[_STK_PLANES].count > 1):
@@ -121,7 +127,7 @@ def _read(file: BinaryIO, path: Path) -> TiffHeader:
     return TiffHeader(shape, dtype, _text(values.get(_DESCRIPTION, ())))
 
 
-def _read_form(file: BinaryIO, path: Path) -> _Form:
+def _read_form(file: BinaryIO, path: str) -> _Form:
     start = file.read(16)
     if not start:
         raise InputDataError(f"{path} is empty (0 bytes)")
@@ -138,7 +144,7 @@ def _read_form(file: BinaryIO, path: Path) -> _Form:
 
 def _read_entries(file: BinaryIO, form: _Form) -> tuple[dict[int, _Entry], int]:
     """Return the tags of the first directory and the offset of the next one."""
-    if form.first_ifd > os.fstat(file.fileno()).st_size:
+    if form.first_ifd > file.seek(0, os.SEEK_END):
         raise struct.error("directory beyond the end of the file")
     file.seek(form.first_ifd)
     count_format = form.order + form.count_code
@@ -156,7 +162,7 @@ def _read_entries(file: BinaryIO, form: _Form) -> tuple[dict[int, _Entry], int]:
     return entries, next_ifd
 
 
-def _value(file: BinaryIO, form: _Form, entry: _Entry, path: Path) -> tuple[int | bytes, ...]:
+def _value(file: BinaryIO, form: _Form, entry: _Entry, path: str) -> tuple[int | bytes, ...]:
     code = _TYPE_CODES.get(entry.type_code)
     if code is None:
         raise InputDataError(f"{path} is damaged: a TIFF tag has the type {entry.type_code}")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from openhcs_core.constants import Component
+from openhcs_core.constants import Component, MemoryType
 from openhcs_core.errors import OutOfMemoryError, StepFunctionError
 from openhcs_core.memory import stack_slices, unstack_slices
 from openhcs_core.plan import FunctionPlan, SpecialInputPlan, SpecialOutputPlan
@@ -12,6 +12,7 @@ from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.seeds import SEED_PARAMETER, call_seed, seed_generators, seed_parameter
 from openhcs_core.runtime.special_inputs import SpecialSource, choose_value, copied, no_specials
 from openhcs_core.runtime.special_io import StoredValue
+from openhcs_core.runtime.stacks import find_stack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,13 +57,15 @@ def run_chain(
     projected_to: Mapping[Component, str],
     special_source: SpecialSource = no_specials,
     plan_digest: str = "",
+    *,
+    may_take: bool = False,
 ) -> ChainResult:
     """Run functions one after another on a stack of planes.
 
     Parameters
     ----------
     planes : sequence of ndarray, shape (Y, X)
-        One group, in stack order. Never written to.
+        One group, in stack order. Never written to, but see `may_take`.
     keys : sequence of PlaneKey
         Their components.
     load : callable
@@ -75,6 +78,9 @@ def run_chain(
         Gives the special outputs of earlier steps.
     plan_digest : str
         What random numbers depend on, besides the planes and the function's position.
+    may_take : bool
+        Nobody reads the planes again: where they are the slices of one array, the first function
+        gets that array instead of a copy.
 
     Raises
     ------
@@ -86,6 +92,7 @@ def run_chain(
     start = at = tuple(keys)
     # kept for functions after a chain breaker only: a group of planes may be large
     first = planes if any(function.chain_breaker for function in functions[:-1]) else ()
+    whole = find_stack(planes) if may_take and not first else None
     specials: list[SpecialValue] = []
     is_projected = False
     for number, function in enumerate(functions, start=1):
@@ -95,8 +102,9 @@ def run_chain(
         slices = (
             call.run_slices(planes, at)
             if function.slice_by_slice
-            else [call.run(stack_slices(planes, function.input_memory_type, who=who), at)]
+            else [call.run(_stacked(planes, whole, function, who), at)]
         )
+        whole = None
         planes = [plane for result in slices for plane in result.planes]
         specials += [special for result in slices for special in result.specials]
         at = _keys_after(at, planes, call, projected_to)
@@ -104,6 +112,17 @@ def run_chain(
         if function.chain_breaker and number < len(functions):
             planes, at, is_projected = first, start, False
     return ChainResult(at, tuple(planes), tuple(specials))
+
+
+def _stacked(
+    planes: Sequence["NDArray[Any]"],
+    whole: "NDArray[Any] | None",
+    function: FunctionPlan,
+    who: str,
+) -> Any:
+    if whole is not None and function.input_memory_type == MemoryType.NUMPY:
+        return whole
+    return stack_slices(planes, function.input_memory_type, who=who)
 
 
 @dataclass(frozen=True)

@@ -228,6 +228,7 @@ def _compute(
             plan.projected_to,
             specials,
             digest,
+            may_take=source.gives_own_arrays,
         )
         values[group.value] += result.specials
         images.append(sink.put(cast_planes(result.planes, plan.output_dtype, who), result.keys))

@@ -3,17 +3,18 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from openhcs_core.constants import Backend
 from openhcs_core.errors import InputDataError, PlanChangedError
 from openhcs_core.plan import StepPlan, index_path, kept_image_path, manifest_path
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.digests import plane_digest
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.manifest import StackRecord, read_manifest
-from openhcs_core.storage import FileManager, get_backend_instance
+from openhcs_core.storage import FileManager, get_backend_instance, open_plate_source, run_parallel
+from openhcs_core.storage.backends.virtual_workspace import VirtualWorkspaceBackend
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +35,11 @@ class WellInput(ABC):
     ----------
     digests : dict
         Plane name to digest of its content, filled as planes are loaded.
+    gives_own_arrays : bool
+        Nothing here keeps the arrays that :meth:`load` returns: who called may write into them.
     """
+
+    gives_own_arrays: ClassVar[bool] = False
 
     def __init__(self, record: Path) -> None:
         self.digests: dict[str, str] = {}
@@ -78,17 +83,16 @@ class WellInput(ABC):
 class PlateInput(WellInput):
     """Planes of the plate itself, through its virtual workspace."""
 
+    gives_own_arrays = True
+
     def __init__(self, job: Job, well: str) -> None:
         super().__init__(job.plate_dir / index_path(well))
         index = json.loads(self._recorded)
         self._expected: Mapping[str, Any] = index["channels"]
         mapping = {f"images/{name}": real for name, real, _, _ in index["images"]}
-        plate = get_backend_instance(
-            Backend.VIRTUAL_WORKSPACE, plate_root=job.location.plate_path, mapping=mapping
-        )
-        self._files = FileManager({Backend.VIRTUAL_WORKSPACE: plate})
+        self._source = open_plate_source(job.location.plate_path)
+        self._plate = VirtualWorkspaceBackend(self._source, mapping)
         self._keys = tuple(PlaneKey.parse(name) for name, _, _, _ in index["images"])
-        self._root = Path(job.location.plate_path)
         self._indexed = {name: rest for name, *rest in index["images"]}
 
     @property
@@ -98,31 +102,50 @@ class PlateInput(WellInput):
 
     def content_digests(self) -> dict[str, str]:
         """Read every plane, one at a time, for its digest."""
-        return {key.filename: plane_digest(self._load_plane(key)) for key in self._keys}
+        for key in self._keys:
+            self.load([key])
+        return dict(self.digests)
 
     def load(self, keys: Sequence[PlaneKey]) -> list["NDArray[Any]"]:
-        """Read planes and check shape and dtype against the plate's metadata."""
-        planes = [self._load_plane(key) for key in keys]
-        for key, plane in zip(keys, planes, strict=True):
-            self.digests[key.filename] = plane_digest(plane)
-        return planes
+        """Read planes and check shape and dtype against the plate's metadata.
 
-    def _load_plane(self, key: PlaneKey) -> "NDArray[Any]":
-        expected = self._expected[key.channel]
-        real, size_bytes, mtime_ns = self._indexed[key.filename]
-        plane: NDArray[Any] = self._files.load_image(
-            f"images/{key.filename}",
-            Backend.VIRTUAL_WORKSPACE,
-            expected_shape=tuple(expected["shape"]),
-            expected_dtype=expected["dtype"],
-        )
-        found = (self._root / real).stat()
-        if size_bytes is not None and (found.st_size, found.st_mtime_ns) != (size_bytes, mtime_ns):
+        Planes of one form are views of one array ``[Z, Y, X]``, in the order given.
+        """
+        by_form: dict[tuple[tuple[int, int], str], list[PlaneKey]] = {}
+        for key in keys:
+            expected = self._expected[key.channel]
+            height, width = expected["shape"]
+            by_form.setdefault(((height, width), expected["dtype"]), []).append(key)
+        planes: dict[PlaneKey, NDArray[Any]] = {}
+        for (shape, dtype), alike in by_form.items():
+            names = [f"images/{key.filename}" for key in alike]
+            planes |= zip(alike, self._plate.load_stack(names, shape, dtype), strict=True)
+        self._check_unchanged_images(keys)
+        for key in keys:
+            self.digests[key.filename] = plane_digest(planes[key])
+        return [planes[key] for key in keys]
+
+    def _check_unchanged_images(self, keys: Sequence[PlaneKey]) -> None:
+        """Check, after reading, that files are as they were indexed.
+
+        Raises
+        ------
+        PlanChangedError
+            One is not: it changed since, and may have been another while it was read.
+        """
+        checks = [partial(self._check_image, key) for key in keys]
+        run_parallel(checks, self._source.reader_threads)
+
+    def _check_image(self, key: PlaneKey) -> None:
+        real, size_bytes, changed = self._indexed[key.filename]
+        if size_bytes is None and changed is None:  # not indexed: ``raw: immutable``
+            return
+        found = self._source.status(real)
+        if [found.st_size, found.st_mtime_ns] != [size_bytes, changed]:
             raise PlanChangedError(
-                f"{self._root / real} changed since it was indexed; nothing was written, "
+                f"{self._source.where(real)} changed since it was indexed; nothing was written, "
                 "run snakemake again"
             )
-        return plane
 
 
 class StepInput(WellInput):

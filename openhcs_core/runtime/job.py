@@ -22,7 +22,7 @@ class Location(FrozenModel):
     Attributes
     ----------
     plate_path : str
-        The plate's folder.
+        The plate's folder or URL.
     cache_dir : str
         Computed images.
     plate_map : str or None

@@ -42,6 +42,7 @@ from openhcs_core.session.plates import OpenPlate, open_plate
 from openhcs_core.session.python_pipelines import load_python
 from openhcs_core.session.user_modules import module_warnings, open_functions
 from openhcs_core.session.well_plans import with_lasting_plans
+from openhcs_core.storage import absolute_plate
 
 _SHOWN_LEFTOVERS = 6
 
@@ -252,7 +253,7 @@ def _cache_root(config: WorkflowConfig) -> Path:
 def _plate_files(plate: OpenPlate, config: WorkflowConfig) -> dict[str, str]:
     index, settings, results = plate.index, plate.settings, Path(config.results)
     location = Location(
-        plate_path=str(Path(settings.path).resolve()),
+        plate_path=absolute_plate(settings.path),
         cache_dir=str(_cache_root(config)),
         plate_map=settings.plate_map and str(Path(settings.plate_map).resolve()),
         functions={Path(path).stem: absolute(path) for path in config.functions},

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from openhcs_core.compiler import PipelineOrchestrator
 from openhcs_core.config import (
@@ -16,6 +15,7 @@ from openhcs_core.errors import ConfigError, InputDataError, OpenHCSError, colle
 from openhcs_core.microscopes import PlateIndex, get_handler, select_wells
 from openhcs_core.session.plate_map import PlateMap, read_plate_map
 from openhcs_core.session.user_modules import open_functions
+from openhcs_core.storage import open_plate_source
 
 _SHOWN_MISSING = 12
 
@@ -63,7 +63,8 @@ def open_plate(
     InputDataError
         There is no plate, or it cannot be read.
     """
-    index = get_handler(settings.microscope, Path(settings.path)).index(Path(settings.path))
+    source = open_plate_source(settings.path)
+    index = get_handler(settings.microscope, source).index(source)
     wells, plate_map = index.wells, None
     with collecting(errors, where):
         wells = _choose_wells(name, index, settings)

@@ -10,6 +10,7 @@ from openhcs_core.storage.backend_registry import (
     discover_all_backends,
     get_backend_instance,
 )
+from openhcs_core.storage.backends.tiff_ import run_parallel
 from openhcs_core.storage.base import (
     DataSink,
     ReadableBackend,
@@ -26,6 +27,12 @@ from openhcs_core.storage.checking import (
 )
 from openhcs_core.storage.disk_space import naming_full_disk
 from openhcs_core.storage.filemanager import FileManager
+from openhcs_core.storage.locations import (
+    Entry,
+    PlateSource,
+    absolute_plate,
+    open_plate_source,
+)
 from openhcs_core.storage.ome_zarr.checker import check_plate_metadata, check_well
 from openhcs_core.storage.ome_zarr.model import (
     ChannelMetadata,
@@ -50,16 +57,19 @@ __all__ = [
     "BackendEntry",
     "ChannelMetadata",
     "DataSink",
+    "Entry",
     "FieldImages",
     "FileManager",
     "Finding",
     "ImageMetadata",
     "PlaneForm",
     "PlateLayout",
+    "PlateSource",
     "ReadableBackend",
     "StorageBackend",
     "VirtualBackend",
     "WrittenImages",
+    "absolute_plate",
     "check_plate_metadata",
     "check_tiff_folder",
     "check_well",
@@ -71,12 +81,14 @@ __all__ = [
     "list_files",
     "list_planes",
     "naming_full_disk",
+    "open_plate_source",
     "read_image_metadata",
     "read_plane",
     "read_planes",
     "replace_file",
     "restore_tiff_folder",
     "restore_well",
+    "run_parallel",
     "well_path",
     "write_plate_metadata",
     "write_tiff_folder",

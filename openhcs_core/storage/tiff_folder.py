@@ -7,17 +7,20 @@ B02/labels/masks_w1/B02_s001_w1_z001_t001.tif
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openhcs_core.storage.atomic import TEMPORARY_PREFIX, temporary_name
 from openhcs_core.storage.backends.disk_ import DiskStorageBackend
+from openhcs_core.storage.backends.tiff_ import run_parallel
 
 if TYPE_CHECKING:
     from openhcs_core.planes import PlaneKey
     from openhcs_core.storage.ome_zarr.model import PlaneSource
 
 LABELS_FOLDER = "labels"
+_WRITER_THREADS = 4
 
 
 def write_tiff_folder(
@@ -40,7 +43,8 @@ def write_tiff_folder(
         Named like the well.
     planes : mapping of PlaneKey to ndarray or callable
         ``[Y, X]`` each, of any numeric dtype, or a function that returns one; a function is
-        called when its plane is written. A plane that is not there is a file that is not there.
+        called when its plane is written, in one of a few threads. A plane that is not there is
+        a file that is not there.
     labels : mapping of str to mapping of PlaneKey to ndarray or callable
         Label images by name.
     pixel_size_um : float, optional
@@ -100,7 +104,11 @@ def _write_planes(
 ) -> None:
     backend = DiskStorageBackend()
     backend.ensure_directory(folder)
-    for key in sorted(planes):
+
+    def write(key: "PlaneKey") -> None:
         source = planes[key]
         plane = source() if callable(source) else source
         backend.save(plane, folder / key.filename, pixel_size_um=pixel_size_um)
+
+    # Each file waits for the disk to have it; several can wait together.
+    run_parallel([partial(write, key) for key in sorted(planes)], _WRITER_THREADS)

@@ -145,6 +145,12 @@ SECTIONS = {
             change=lambda project: (_empty(project), (project / "plate/notes.txt").touch()),
         ),
         Case("A file instead of a folder", _plate("{path: config/config.yaml}")),
+        Case(
+            "A URL with a password",
+            _plate("{path: 's3://AKIA:abc@bucket/plate'}"),
+        ),
+        Case("A URL that nothing here reads", _plate("{path: 'zeiss://plate'}")),
+        Case("A URL where no plate is", _plate("{path: 'memory://no/plate'}")),
         Case("A well that does not exist", _plate("{path: plate, wells: [A01, H12]}")),
         Case("A well that is not written as one", _plate("{path: plate, wells: [A1]}")),
         Case("A rectangle of wells that is none", _plate('{path: plate, wells: "A01-A03"}')),

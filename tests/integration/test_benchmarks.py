@@ -25,6 +25,11 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
             ("incremental_run.py", "--wells", "1", "--size", "128", "--repeats", "1"),
             "seconds of CPU and wall, 2 cores, the least of 1",
         ),
+        (("index_speed.py", "--files", "40", "--repeats", "1"), "40 files: indexed in "),
+        (
+            ("tiff_speed.py", "--size", "64", "--sites", "1", "--repeats", "1"),
+            "20 planes of 64 x 64 uint16, 0.2 MB",
+        ),
     ],
 )
 def test_it_runs_on_a_small_plate(tmp_path, arguments, expected):

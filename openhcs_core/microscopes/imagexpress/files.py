@@ -1,13 +1,12 @@
 """Which files of an ImageXpress plate are images of what, by their names and folders alone."""
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from openhcs_core.errors import InputDataError
+from openhcs_core.storage import Entry, PlateSource, open_plate_source
 
 NO_Z_FOLDER = -1
 """`RawImage.z_folder` of an image that lies in no ``ZStep_n`` folder."""
@@ -67,7 +66,7 @@ class RawImage(NamedTuple):
     path : str
         Relative to the plate, with ``/``.
     size_bytes, mtime_ns : int
-        As the scan saw them.
+        As the scan saw them; see `ImageFile`.
     """
 
     well: str
@@ -76,8 +75,8 @@ class RawImage(NamedTuple):
     timepoint: int
     z_folder: int
     path: str
-    size_bytes: int
-    mtime_ns: int
+    size_bytes: int | None
+    mtime_ns: int | str | None
 
 
 @dataclass
@@ -92,10 +91,12 @@ class PlateFiles:
 
 
 class _Folder(NamedTuple):
-    path: str
     prefix: str
     timepoint: int
     z_folder: int
+
+
+_ROOT = _Folder("", 1, NO_Z_FOLDER)
 
 
 def parse_image_name(name: str) -> ImageName | None:
@@ -113,7 +114,7 @@ def parse_image_name(name: str) -> ImageName | None:
     )
 
 
-def scan_plate(plate_path: Path) -> PlateFiles:
+def scan_plate(plate: str | Path | PlateSource) -> PlateFiles:
     """List a plate's images in one walk over its folders; no file is opened.
 
     Folders named ``TimePoint_n`` and ``ZStep_n`` give time and plane, others are
@@ -124,84 +125,104 @@ def scan_plate(plate_path: Path) -> PlateFiles:
     InputDataError
         A folder cannot be listed.
     """
+    source = open_plate_source(plate)
     found = PlateFiles()
     names: dict[str, ImageName | None] = {}  # exports have the same names in every folder
-    pending = [_Folder(str(plate_path), "", 1, NO_Z_FOLDER)]
-    root = plate_path.stat()
-    visited = {(root.st_dev, root.st_ino)}
+    pending = [_ROOT]
+    visited = {source.folder_identity("")}
     while pending:
         folder = pending.pop()
-        for entry in _entries(folder.path):
-            name = entry.name
-            if name.startswith("."):  # macOS puts "._9987_B02_s1_w1.TIF" beside each image
-                continue
-            if name[-4:].lower() in {".tif", "tiff"}:
-                if name not in names:
-                    names[name] = parse_image_name(name)
-                _add_tiff(found, folder, entry, names[name])
-            elif entry.is_dir():
-                status = entry.stat()
-                if (status.st_dev, status.st_ino) not in visited:  # links may form a ring
-                    visited.add((status.st_dev, status.st_ino))
-                    pending.append(_subfolder(folder, name))
-            elif name[-4:].lower() == ".htd":
-                found.htd_files.append(folder.prefix + name)
+        for entry in _scan_folder(source, folder, names, found):
+            identity = source.folder_identity(folder.prefix + entry.name)
+            if identity not in visited:  # links may form a ring
+                visited.add(identity)
+                pending.append(_subfolder(folder, entry.name))
     return found
 
 
-def _entries(path: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as entries:
-            return list(entries)
-    except OSError as error:
-        raise InputDataError(f"{path} cannot be listed: {error.strerror or error}") from error
+def _scan_folder(
+    source: PlateSource, folder: _Folder, names: dict[str, ImageName | None], found: PlateFiles
+) -> list[Entry]:
+    """Sort the files of one folder into `found`; return the folders in it."""
+    prefix, timepoint, z_folder = folder
+    add, new = found.images.append, tuple.__new__  # 1e5 times: no call that can be spared
+    below: list[Entry] = []
+    for entry in source.list_folder(prefix):
+        name = entry.name
+        parsed = names.get(name)
+        if parsed is None and not _is_new_image(name, names):
+            _add_other(entry, prefix, names, found, below)
+            continue
+        well, site, channel, is_thumbnail, _ = parsed or names[name]  # type: ignore[misc]  # new
+        if is_thumbnail:
+            found.thumbnails += 1
+            continue
+        try:
+            status = entry.stat()
+        except OSError:
+            found.dangling.append(prefix + name)
+            continue
+        add(
+            new(
+                RawImage,
+                (
+                    well,
+                    site,
+                    channel,
+                    timepoint,
+                    z_folder,
+                    prefix + name,
+                    status.st_size,
+                    status.st_mtime_ns,
+                ),
+            )
+        )
+    return below
+
+
+def _is_new_image(name: str, names: dict[str, ImageName | None]) -> bool:
+    """Read a name that was not met before; return whether it is an image's."""
+    # macOS puts "._9987_B02_s1_w1.TIF" beside each image
+    if name not in names and name[-4:].lower() in {".tif", "tiff"} and name[0] != ".":
+        names[name] = parse_image_name(name)
+        return names[name] is not None
+    return False
+
+
+def _add_other(
+    entry: Entry,
+    prefix: str,
+    names: dict[str, ImageName | None],
+    found: PlateFiles,
+    below: list[Entry],
+) -> None:
+    """Take up what is no image: a TIFF of another name, a folder, an HTD file."""
+    name = entry.name
+    if name.startswith("."):
+        return
+    if name in names:
+        found.strays.append(prefix + name)
+    elif entry.is_dir():
+        below.append(entry)
+    elif name[-4:].lower() == ".htd":
+        found.htd_files.append(prefix + name)
 
 
 def _subfolder(folder: _Folder, name: str) -> _Folder:
     z_match, time_match = _Z_FOLDER.fullmatch(name), _TIME_FOLDER.fullmatch(name)
     return _Folder(
-        f"{folder.path}/{name}",
         f"{folder.prefix}{name}/",
         int(time_match[1]) if time_match else folder.timepoint,
         int(z_match[1]) if z_match else folder.z_folder,
     )
 
 
-def _add_tiff(
-    found: PlateFiles, folder: _Folder, entry: os.DirEntry[str], parsed: ImageName | None
-) -> None:
-    path = folder.prefix + entry.name
-    if parsed is None:
-        found.strays.append(path)
-        return
-    if parsed.is_thumbnail:
-        found.thumbnails += 1
-        return
-    try:
-        status = entry.stat()
-    except OSError:
-        found.dangling.append(path)
-        return
-    found.images.append(
-        RawImage(
-            parsed.well,
-            parsed.site,
-            parsed.channel,
-            folder.timepoint,
-            folder.z_folder,
-            path,
-            status.st_size,
-            status.st_mtime_ns,
-        )
-    )
-
-
-def find_evidence(plate_path: Path) -> str | None:
+def find_evidence(source: PlateSource) -> str | None:
     """Return what speaks for an ImageXpress plate, nearest folders first; None for nothing.
 
     Looks at a few thousand entries at most, so that asking is cheap for any folder.
     """
-    for folder, name in _nearby_names(plate_path):
+    for folder, name in _nearby_names(source):
         if name[-4:].lower() == ".htd":
             return f"the HTD file {folder.prefix}{name}"
         parsed = parse_image_name(name)
@@ -210,12 +231,12 @@ def find_evidence(plate_path: Path) -> str | None:
     return None
 
 
-def _nearby_names(plate_path: Path) -> Iterator[tuple[_Folder, str]]:
-    level, seen = [_Folder(str(plate_path), "", 1, NO_Z_FOLDER)], 0
+def _nearby_names(source: PlateSource) -> Iterator[tuple[_Folder, str]]:
+    level, seen = [_ROOT], 0
     while level:
         below: list[_Folder] = []
         for folder in level:
-            for entry in sorted(_entries(folder.path), key=_htd_first):
+            for entry in sorted(source.list_folder(folder.prefix), key=_htd_first):
                 seen += 1
                 if seen > _DETECT_ENTRIES:
                     return
@@ -228,5 +249,5 @@ def _nearby_names(plate_path: Path) -> Iterator[tuple[_Folder, str]]:
         level = below
 
 
-def _htd_first(entry: os.DirEntry[str]) -> tuple[bool, str]:
+def _htd_first(entry: Entry) -> tuple[bool, str]:
     return not entry.name.lower().endswith(".htd"), entry.name

@@ -1,17 +1,17 @@
 """Molecular Devices ImageXpress: plates exported by MetaXpress, or its database's folders."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes.base import MicroscopeHandler
 from openhcs_core.microscopes.completeness import find_missing, undeclared_warnings
 from openhcs_core.microscopes.imagexpress.files import PlateFiles, find_evidence, scan_plate
-from openhcs_core.microscopes.imagexpress.htd import Htd, read_htd
+from openhcs_core.microscopes.imagexpress.htd import MAX_HTD_BYTES, Htd, parse_htd
 from openhcs_core.microscopes.imagexpress.planes import Planes, choose_planes
 from openhcs_core.microscopes.plate_index import ImageFile, PlateIndex
 from openhcs_core.microscopes.samples import HeaderReader, describe_channels
-from openhcs_core.planes import well_order
+from openhcs_core.planes import PlaneKey, well_order
+from openhcs_core.storage import PlateSource
 
 _LOOKED_FOR = (
     "images named <plate>_<well>[_s<site>][_w<wave>].tif, in folders TimePoint_n and ZStep_n or not"
@@ -32,21 +32,21 @@ class ImageXpressHandler(MicroscopeHandler):
     name = "imagexpress"
     parser_name = "ImageXpressFilenameParser"
 
-    def find_evidence(self, plate_path: Path) -> str | None:
+    def find_evidence(self, source: PlateSource) -> str | None:
         """Return the HTD file or the typically named image that was found."""
-        return find_evidence(plate_path)
+        return find_evidence(source)
 
     def looked_for(self) -> str:
         """Say what makes a folder an ImageXpress plate."""
         return f"an HTD file, or {_LOOKED_FOR}"
 
-    def read_index(self, plate_path: Path) -> PlateIndex:
+    def read_index(self, source: PlateSource) -> PlateIndex:
         """Scan the folder once, open a few headers of each channel."""
-        files = scan_plate(plate_path)
+        files = scan_plate(source)
         if not files.images:
-            raise _no_images_error(plate_path, files)
-        htd = _read_plate_htd(plate_path, files)
-        headers = HeaderReader(plate_path)
+            raise _no_images_error(source.name, files)
+        htd = _read_plate_htd(source, files)
+        headers = HeaderReader(source)
         planes = choose_planes(files.images, htd, headers)
         images = _sorted_images(planes)
         names = htd.channels if htd is not None else {}
@@ -65,7 +65,7 @@ class ImageXpressHandler(MicroscopeHandler):
             *(f"a sampled image was passed over: {text}" for text in headers.problems.values()),
         )
         return PlateIndex(
-            plate_path=plate_path,
+            plate_path=source.name,
             microscope=self.name,
             parser=self.parser_name,
             images=images,
@@ -80,7 +80,7 @@ class ImageXpressHandler(MicroscopeHandler):
         )
 
 
-def _no_images_error(plate_path: Path, files: PlateFiles) -> InputDataError:
+def _no_images_error(plate: str, files: PlateFiles) -> InputDataError:
     found = []
     if files.strays:
         found.append(f"{len(files.strays)} TIFF files of other names, e.g. {min(files.strays)}")
@@ -89,38 +89,59 @@ def _no_images_error(plate_path: Path, files: PlateFiles) -> InputDataError:
     if files.htd_files:
         found.append(f"the HTD file {min(files.htd_files)}")
     return InputDataError(
-        f"{plate_path} has no ImageXpress images: looked for {_LOOKED_FOR}; "
+        f"{plate} has no ImageXpress images: looked for {_LOOKED_FOR}; "
         f"found {', '.join(found) or 'no TIFF file'}. Give the plate's own folder"
     )
 
 
-def _read_plate_htd(plate_path: Path, files: PlateFiles) -> Htd | None:
+def _read_plate_htd(source: PlateSource, files: PlateFiles) -> Htd | None:
     """Read the HTD file nearest to the plate's folder: exports repeat it in every folder."""
     if not files.htd_files:
         return None
     depth = min(name.count("/") for name in files.htd_files)
     nearest = sorted(name for name in files.htd_files if name.count("/") == depth)
-    htd = read_htd(plate_path / nearest[0], nearest[0])
+    raw = source.read(nearest[0], MAX_HTD_BYTES + 1)
+    htd = parse_htd(raw, source.where(nearest[0]), nearest[0])
     for name in nearest[1:]:
-        if (plate_path / name).read_bytes() != (plate_path / nearest[0]).read_bytes():
+        if source.read(name, MAX_HTD_BYTES + 1) != raw:
             raise InputDataError(
-                f"{plate_path} has different HTD files: {nearest[0]} and {name}; expected one "
+                f"{source.name} has different HTD files: {nearest[0]} and {name}; expected one "
                 "plate. Give the folder of a single plate"
             )
     return htd
 
 
 def _sorted_images(planes: Planes) -> tuple[ImageFile, ...]:
-    by_key = planes.images
-    orders = {well: well_order(well) for well in {key.well for key in by_key}}
-    numbers = {channel: int(channel) for channel in {key.channel for key in by_key}}
-    keys = sorted(
-        by_key, key=lambda k: (orders[k.well], k.site, numbers[k.channel], k.z_index, k.timepoint)
-    )
+    items = list(planes.images.items())
+    places = _places(list(planes.images))
+    order = sorted(range(len(items)), key=places.__getitem__)
+    new = tuple.__new__  # 1e5 times: no call that can be spared
     return tuple(
-        ImageFile(key, raw.path, raw.size_bytes, raw.mtime_ns)
-        for key, raw in zip(keys, map(by_key.__getitem__, keys), strict=True)
+        [
+            new(ImageFile, (key, path, size_bytes, mtime_ns))
+            for key, (_, _, _, _, _, path, size_bytes, mtime_ns) in map(items.__getitem__, order)
+        ]
     )
+
+
+def _places(keys: Sequence[PlaneKey]) -> list[int]:
+    """Return a number for each plane that orders them by well, site, channel, z and time.
+
+    Whole numbers compare several times as fast as tuples.
+    """
+    z_count = max(key[3] for key in keys) + 1
+    time_count = max(key[4] for key in keys) + 1
+    channels = sorted({key[2] for key in keys}, key=int)
+    channel_places = {channel: place for place, channel in enumerate(channels)}
+    site_count = max(key[1] for key in keys) + 1
+    wells = sorted({key[0] for key in keys}, key=well_order)
+    well_places = {well: place * site_count for place, well in enumerate(wells)}
+    return [
+        (((well_places[well] + site) * len(channels) + channel_places[channel]) * z_count + z_index)
+        * time_count
+        + timepoint
+        for well, site, channel, z_index, timepoint in keys
+    ]
 
 
 def _pixel_size(headers: HeaderReader) -> tuple[float | None, list[str]]:

@@ -68,6 +68,11 @@ def read_htd(path: Path, name: str) -> Htd:
             raw = file.read(MAX_HTD_BYTES + 1)
     except OSError as error:
         raise InputDataError(f"{path} cannot be read: {error.strerror or error}") from error
+    return parse_htd(raw, str(path), name)
+
+
+def parse_htd(raw: bytes, path: str, name: str) -> Htd:
+    """Read the content of an HTD file; parameters and errors are those of :func:`read_htd`."""
     if len(raw) > MAX_HTD_BYTES:
         raise InputDataError(
             f"{path} has more than {MAX_HTD_BYTES} bytes; an HTD file has a few kB"
@@ -94,7 +99,7 @@ def _decode(raw: bytes) -> str:
 class _Fields:
     """The ``"Key", value`` lines of one file; continued descriptions are passed over."""
 
-    def __init__(self, path: Path, text: str) -> None:
+    def __init__(self, path: str, text: str) -> None:
         self.path = path
         self.values: dict[str, str] = {}
         self.numbered: dict[str, dict[int, str]] = {}

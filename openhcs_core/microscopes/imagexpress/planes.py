@@ -43,18 +43,21 @@ class Planes:
     z_steps_um: list[float] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def add(self, image: RawImage, z_index: int) -> None:
-        """Count `image` as the plane `z_index`.
+    def add(self, images: Iterable[RawImage], z_index: int | None = None) -> None:
+        """Count each image as the plane `z_index`; when absent, as that of its folder.
 
         Raises
         ------
         InputDataError
             Another file claims to be that plane.
         """
-        key = PlaneKey(image.well, image.site, image.channel, z_index, image.timepoint)
-        other = self.images.setdefault(key, image)
-        if other is not image:
-            raise same_plane_error(other, image)
+        new, put = tuple.__new__, self.images.setdefault  # 1e5 times: no call that can be spared
+        for image in images:
+            well, site, channel, timepoint, z_folder, _, _, _ = image
+            z = z_folder if z_index is None else z_index
+            other = put(new(PlaneKey, (well, site, channel, z, timepoint)), image)
+            if other is not image:
+                raise same_plane_error(other, image)
 
 
 def choose_planes(files: Iterable[RawImage], htd: Htd | None, headers: HeaderReader) -> Planes:
@@ -88,8 +91,7 @@ def _choose_channel(
 ) -> None:
     folders = {image.z_folder for image in files}
     if max(folders) < 1:
-        for image in files:
-            planes.add(image, 1)
+        planes.add(files, 1)
         return
     fields = _group_fields(files)
     sampled = _sample_field(fields, headers)
@@ -97,7 +99,7 @@ def _choose_channel(
         _check_other_fields(fields, headers)
         for images in fields:
             chosen = images[min((z for z in images if z > 0), default=min(images))]
-            planes.add(chosen, 1)
+            planes.add((chosen,), 1)
             planes.copies += len(images) - 1
         return
     if len(sampled) > 1 and not any(_identity(sample) for sample in sampled.values()):
@@ -107,11 +109,9 @@ def _choose_channel(
         )
     if min(folders) < 1:
         _check_projection(files, htd, headers, planes)
-    for image in files:
-        if image.z_folder > 0:
-            planes.add(image, image.z_folder)
-        else:
-            planes.projections += 1
+    in_stack = files if min(folders) > 0 else [image for image in files if image.z_folder > 0]
+    planes.add(in_stack)
+    planes.projections += len(files) - len(in_stack)
     planes.z_steps_um.extend(_z_step(sampled))
 
 
@@ -119,8 +119,11 @@ def _group_fields(files: Iterable[RawImage]) -> list[_Field]:
     """Return the fields, the most complete first and in a fixed order."""
     fields: dict[tuple[str, int, int], _Field] = {}
     for image in files:
-        images = fields.setdefault((image.well, image.site, image.timepoint), {})
-        other = images.setdefault(image.z_folder, image)
+        well, site, _, timepoint, z_folder, _, _, _ = image
+        images = fields.get((well, site, timepoint))
+        if images is None:
+            images = fields[well, site, timepoint] = {}
+        other = images.setdefault(z_folder, image)
         if other is not image:
             raise same_plane_error(other, image)
     return [

@@ -30,7 +30,7 @@ from openhcs_core.session.verification.plans import PlannedPlate
 from openhcs_core.session.verification.problems import RUN, Kind, Problem, Verification
 from openhcs_core.session.verification.raw_images import RawImages
 from openhcs_core.session.verification.wells import WellReport, WellVerifier, digests_of
-from openhcs_core.storage import check_plate_metadata, first_difference
+from openhcs_core.storage import check_plate_metadata, first_difference, open_plate_source
 
 Progress = Callable[[int, int, int], None]
 """Called after each well with wells done, wells in all, and bytes read."""
@@ -113,11 +113,11 @@ class PlateVerifier:
     ) -> tuple[RawImages | None, list[str]]:
         if location is None or mapping is None:
             return None, []
-        plate_path = Path(location.plate_path)
-        if not plate_path.is_dir():
-            note = f"{plate_path} is not there: the plate's own images were not looked at"
+        source = open_plate_source(location.plate_path)
+        if not source.is_there():
+            note = f"{source.name} is not there: the plate's own images were not looked at"
             return None, [note]
-        return RawImages(self.plate.folder, mapping, plate_path, self.has_raw_read), []
+        return RawImages(self.plate.folder, mapping, source, self.has_raw_read), []
 
     def _check_tables(self, reports: Mapping[str, WellReport]) -> Iterator[Problem]:
         """Yield plate tables that are not their wells' tables, where these are right."""

@@ -10,6 +10,7 @@ from openhcs_core.plan import manifest_path
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime import Job, Manifest, PlateInput
 from openhcs_core.session.verification.problems import RUN, Problem, make_again
+from openhcs_core.storage import PlateSource
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,15 @@ class RawImages:
         ``results/<plate>``.
     mapping : mapping of str to str
         Virtual name to path in the plate, of the virtual workspace.
-    plate_path : Path
-        The plate's folder; it is there.
+    source : PlateSource
+        Where the plate's images are; it is there.
     has_content_read : bool
         Read every image and compare its content, not size and time alone.
     """
 
     plate_dir: Path
     mapping: Mapping[str, str]
-    plate_path: Path
+    source: PlateSource
     has_content_read: bool
 
     def check(
@@ -67,30 +68,35 @@ class RawImages:
         """Return how many bytes of a well are read."""
         if not self.has_content_read:
             return 0
-        paths = [self.plate_path / real for _, real, _, _ in index["images"]]
-        return sum(path.stat().st_size for path in paths if path.is_file())
+        return sum(
+            self.source.status(real).st_size or 0
+            for _, real, _, _ in index["images"]
+            if self.source.exists(real)
+        )
 
     def _check_file(
-        self, name: str, real: str, size_bytes: int | None, mtime_ns: int | None, mend: str
+        self, name: str, real: str, size_bytes: int | None, mtime_ns: int | str | None, mend: str
     ) -> Iterator[Problem]:
-        path = self.plate_path / real
+        path = self.source.where(real)
         if self.mapping.get(f"images/{name}") != real:
             known = self.mapping.get(f"images/{name}", "no such image")
-            yield Problem("stale", str(path), f"{name} to be {known}", "another index", RUN)
+            yield Problem("stale", path, f"{name} to be {known}", "another index", RUN)
             return
-        if size_bytes is None and not self.has_content_read:  # raw: immutable
+        is_immutable = size_bytes is None and mtime_ns is None
+        if is_immutable and not self.has_content_read:
             return
         try:
-            stat = path.stat()
-        except OSError as error:
-            yield Problem("missing", str(path), "an image", str(error.strerror), mend)
+            stat = self.source.status(real)
+        except (OSError, InputDataError) as error:
+            found = getattr(error, "strerror", None) or str(error)
+            yield Problem("missing", path, "an image", found, mend)
             return
-        if size_bytes is not None and (stat.st_size, stat.st_mtime_ns) != (size_bytes, mtime_ns):
+        if not is_immutable and (stat.st_size, stat.st_mtime_ns) != (size_bytes, mtime_ns):
             yield Problem(
                 "stale",
-                str(path),
-                f"{size_bytes} bytes, changed at {mtime_ns} ns as indexed",
-                f"{stat.st_size} bytes, {stat.st_mtime_ns} ns",
+                path,
+                f"{size_bytes} bytes, {_state(mtime_ns)} as indexed",
+                f"{stat.st_size} bytes, {_state(stat.st_mtime_ns)}",
                 f"{RUN}, which reads it again",
             )
 
@@ -99,13 +105,18 @@ class RawImages:
     ) -> Iterator[Problem]:
         plate = PlateInput(Job(self.plate_dir, ""), well)
         for name in names:
-            path = self.plate_path / self.mapping[f"images/{name}"]
+            path = self.source.where(self.mapping[f"images/{name}"])
             try:
                 plate.load([PlaneKey.parse(name)])
             except (InputDataError, LookupError) as error:
-                yield Problem("altered", str(path), "the image that was read", str(error), mend)
+                yield Problem("altered", path, "the image that was read", str(error), mend)
                 continue
             wrong = [s for s, m in manifests.items() if m.inputs[name] != plate.digests[name]]
             if wrong:
                 found = f"other pixels than step {wrong[0]!r} read"
-                yield Problem("altered", str(path), "the image that was read", found, mend)
+                yield Problem("altered", path, "the image that was read", found, mend)
+
+
+def _state(mtime_ns: int | str | None) -> str:
+    """Return what is said of a time or an ETag."""
+    return f"changed at {mtime_ns} ns" if isinstance(mtime_ns, int) else f"state {mtime_ns}"

@@ -66,8 +66,8 @@ class ImageChange(FrozenModel):
         Of the file today, relative to the plate.
     old_path : str
         Before.
-    old_size_bytes, new_size_bytes, old_mtime_ns, new_mtime_ns : int or None
-        None where the config says ``raw: immutable``.
+    old_size_bytes, new_size_bytes, old_mtime_ns, new_mtime_ns : int, str or None
+        None where the config says ``raw: immutable``; text is the ETag of an object.
     """
 
     name: str
@@ -75,8 +75,8 @@ class ImageChange(FrozenModel):
     path: str
     old_size_bytes: int | None
     new_size_bytes: int | None
-    old_mtime_ns: int | None
-    new_mtime_ns: int | None
+    old_mtime_ns: int | str | None
+    new_mtime_ns: int | str | None
 
 
 class ImagesChanged(FrozenModel):

@@ -2,10 +2,15 @@
 
 import struct
 import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from openhcs_core.errors import InputDataError
+from openhcs_core.storage.backends.plain_tiff import read_plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,7 +20,11 @@ _LFS_POINTER = b"version https://git-lfs"
 _COPY_AGAIN = "copy or export this file again"
 
 
-def read_tiff(path: str | Path) -> "NDArray[Any]":
+Content = str | Path | BinaryIO
+"""A file to read: its path, or an open file with the whole of it."""
+
+
+def read_tiff(content: Content, name: str | None = None) -> "NDArray[Any]":
     """Read the images of a TIFF file.
 
     tifffile returns an empty array for a truncated file and zeros for missing strips;
@@ -23,8 +32,10 @@ def read_tiff(path: str | Path) -> "NDArray[Any]":
 
     Parameters
     ----------
-    path : str or Path
+    content : str, Path or binary file
         The file.
+    name : str, optional
+        What messages call it; its path when absent.
 
     Returns
     -------
@@ -37,33 +48,102 @@ def read_tiff(path: str | Path) -> "NDArray[Any]":
     InputDataError
         The file is missing, empty, truncated or no TIFF, or its compression is not supported.
     """
-    import tifffile
-
-    path = Path(path)
-    try:
-        # OME-XML may name other files of a set, which tifffile would read as well.
-        with tifffile.TiffFile(path, is_ome=False) as tif:
-            _check_complete(tif, path)
-            image: NDArray[Any] = tif.asarray()
-    except InputDataError:
-        raise
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except (
-        # What a parser of damaged bytes stumbles over, apart from its own error.
-        ValueError,
-        TypeError,
-        LookupError,
-        ArithmeticError,
-        RuntimeError,
-        AttributeError,
-        struct.error,
-        zlib.error,
-    ) as error:
-        raise InputDataError(f"{path}: {_diagnosis(path, error)}") from error
+    with _open_tiff(content, name) as tif:
+        image: NDArray[Any] = tif.asarray()
     if image.size == 0:
-        raise InputDataError(f"{path}: expected an image, found none; {_COPY_AGAIN}")
+        raise InputDataError(f"{name or content}: expected an image, found none; {_COPY_AGAIN}")
     return image.astype(image.dtype.newbyteorder("="), copy=False)
+
+
+def read_tiff_into(out: "NDArray[Any]", content: Content, name: str | None = None) -> None:
+    """Read the one plane of a TIFF file into an array, without a copy between.
+
+    Parameters
+    ----------
+    out : ndarray
+        ``[Y, X]``, C-contiguous, in native byte order; undefined after an error.
+    content, name
+        See :func:`read_tiff`.
+
+    Raises
+    ------
+    InputDataError
+        See :func:`read_tiff`, or the file holds another shape or dtype than `out`.
+    """
+    try:
+        if isinstance(content, str | Path) and read_plain(out, content):
+            return
+    except OSError as error:
+        raise unreadable(name or str(content), error) from error
+    with _open_tiff(content, name) as tif:
+        page = tif.pages.first
+        shape, dtype = page.shape, page.dtype
+        # descriptions of ImageJ and tifffile may make a stack of what is one page
+        if len(tif.pages) > 1 or page.is_imagej or page.is_shaped:
+            shape, dtype = tif.series[0].shape, tif.series[0].dtype
+        dtype = None if dtype is None else dtype.newbyteorder("=")
+        if shape != out.shape or dtype != out.dtype:
+            raise unlike_error(name or content, out, shape, str(dtype))
+        # tifffile's own threads are for the parts of one file; callers read several at once.
+        page.asarray(out=out, maxworkers=1)
+
+
+def read_tiff_stack(
+    contents: Sequence[Callable[[], Content]],
+    names: Sequence[str],
+    shape: tuple[int, int],
+    dtype: str,
+    threads: int,
+) -> "NDArray[Any]":
+    """Read single planes straight into one stack, several files at once.
+
+    Parameters
+    ----------
+    contents : sequence of callable
+        Each gives the file of one plane; called in the thread that reads it.
+    names : sequence of str
+        What messages call each.
+    shape : tuple of int
+        ``(Y, X)`` in px of every plane.
+    dtype : str
+        numpy dtype name of every plane.
+    threads : int
+        How many files to read at once.
+
+    Returns
+    -------
+    ndarray
+        ``[Z, Y, X]``, a plane a file, in the order given.
+
+    Raises
+    ------
+    InputDataError
+        The first in order that is unreadable or of another shape or dtype.
+    """
+    import numpy as np
+
+    stack: NDArray[Any] = np.empty((len(contents), *shape), dtype=dtype)
+
+    def read(number: int) -> None:
+        read_tiff_into(stack[number], contents[number](), names[number])
+
+    run_parallel([partial(read, number) for number in range(len(contents))], threads)
+    return stack
+
+
+def run_parallel(tasks: Sequence[Callable[[], None]], threads: int) -> None:
+    """Run `tasks` in threads; the first error in order is raised and what has not begun is left."""
+    if threads < 2 or len(tasks) < 2:
+        for task in tasks:
+            task()
+        return
+    with ThreadPoolExecutor(min(threads, len(tasks)), "reader") as pool:
+        try:
+            for future in [pool.submit(task) for task in tasks]:
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def write_tiff(stream: BinaryIO, image: Any, *, pixel_size_um: float | None = None) -> None:
@@ -88,7 +168,7 @@ def write_tiff(stream: BinaryIO, image: Any, *, pixel_size_um: float | None = No
     tifffile.imwrite(stream, image, photometric="minisblack", **resolution)
 
 
-def unreadable(path: Path, error: OSError) -> InputDataError:
+def unreadable(path: str | Path, error: OSError) -> InputDataError:
     """Return the error for a file that the system does not let us read."""
     if isinstance(error, FileNotFoundError):
         return InputDataError(f"{path}: no such file; check the path or export the file again")
@@ -96,11 +176,52 @@ def unreadable(path: Path, error: OSError) -> InputDataError:
     return InputDataError(f"{path}: cannot be read: {reason}; check permissions and the disk")
 
 
-def _check_complete(tif: "TiffFile", path: Path) -> None:
+def unlike_error(
+    name: object, expected: "NDArray[Any]", shape: Sequence[int], dtype: str
+) -> InputDataError:
+    """Return the error for an image of another shape or dtype than `expected`."""
+    wanted = f"{'x'.join(map(str, expected.shape))} {expected.dtype}"
+    found = f"{'x'.join(map(str, shape))} {dtype}"
+    return InputDataError(
+        f"{name}: expected {wanted}, found {found}; copy or export this image again, "
+        "or correct the plate's metadata"
+    )
+
+
+@contextmanager
+def _open_tiff(content: Content, name: str | None) -> "Iterator[TiffFile]":
+    """Open a TIFF, see that it is whole, and name it in whatever goes wrong as it is read."""
+    import tifffile
+
+    name = name or str(content)
+    try:
+        # OME-XML may name other files of a set, which tifffile would read as well.
+        with tifffile.TiffFile(content, is_ome=False) as tif:
+            _check_complete(tif, name)
+            yield tif
+    except InputDataError:
+        raise
+    except OSError as error:
+        raise unreadable(name, error) from error
+    except (
+        # What a parser of damaged bytes stumbles over, apart from its own error.
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        RuntimeError,
+        AttributeError,
+        struct.error,
+        zlib.error,
+    ) as error:
+        raise InputDataError(f"{name}: {_diagnosis(content, error)}") from error
+
+
+def _check_complete(tif: "TiffFile", path: str) -> None:
     """Refuse files without pages or whose pixels are not all there."""
     import tifffile
 
-    size = path.stat().st_size
+    size = tif.filehandle.size
     if len(tif.pages) == 0 or not tif.pages.first.dataoffsets:
         raise InputDataError(
             f"{path}: expected a TIFF with an image, found {size} bytes without one "
@@ -128,12 +249,11 @@ def _check_complete(tif: "TiffFile", path: Path) -> None:
             )
 
 
-def _diagnosis(path: Path, error: Exception) -> str:
+def _diagnosis(content: Content, error: Exception) -> str:
     """Say what a file that is no readable TIFF holds instead, and how to mend it."""
     if "imagecodecs" in str(error):
         return f"{error}; pip install imagecodecs, or export without compression"
-    with path.open("rb") as stream:
-        head = stream.read(64)
+    head = _first_bytes(content, 64)
     if not head:
         return f"expected a TIFF, found an empty file (0 bytes); {_COPY_AGAIN}"
     if head.startswith(_LFS_POINTER):
@@ -141,3 +261,11 @@ def _diagnosis(path: Path, error: Exception) -> str:
     if head[:2] not in (b"II", b"MM"):
         return f"expected a TIFF, found other content beginning with {head[:24]!r}; {_COPY_AGAIN}"
     return f"expected a TIFF, found a damaged one ({error}); {_COPY_AGAIN}"
+
+
+def _first_bytes(content: Content, count: int) -> bytes:
+    if isinstance(content, str | Path):
+        with Path(content).open("rb") as stream:
+            return stream.read(count)
+    content.seek(0)
+    return content.read(count)
