@@ -64,6 +64,10 @@ class StorageResolutionError(OpenHCSError, LookupError):
     exit_code = EXIT_CONFIG
 
 
+class StorageAccessError(StorageResolutionError, OSError):
+    """The system does not let a file or folder be written, moved or removed."""
+
+
 class InputDataError(OpenHCSError, ValueError):
     """An image or a metadata file that is missing, unreadable or not what it claims to be."""
 

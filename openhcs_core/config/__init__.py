@@ -1,7 +1,12 @@
 """Settings: frozen models of config and pipeline files, read with line numbers."""
 
 from openhcs_core.config.base import FrozenModel
-from openhcs_core.config.environment import RUN_VARIABLE, run_of_this_job
+from openhcs_core.config.environment import (
+    NO_GPU_VARIABLE,
+    RUN_VARIABLE,
+    is_without_gpu_backends,
+    run_of_this_job,
+)
 from openhcs_core.config.resolve import (
     Level,
     Origin,
@@ -35,6 +40,7 @@ from openhcs_core.config.yaml_ import KeyPath, LocatedDocument, load_yaml, rende
 
 __all__ = [
     "LIBRARIES",
+    "NO_GPU_VARIABLE",
     "RUN_VARIABLE",
     "FrozenModel",
     "ImageBackend",
@@ -59,6 +65,7 @@ __all__ = [
     "ZarrCompressor",
     "ZarrConfig",
     "config_levels",
+    "is_without_gpu_backends",
     "load_yaml",
     "plate_settings",
     "render_key_path",

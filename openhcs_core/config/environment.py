@@ -1,9 +1,27 @@
-"""Environment variables that are read; no other module reads any."""
+"""Environment variables: all that are read, each described in config/README.md."""
 
 import os
 
+from openhcs_core.errors import ConfigError
+
 RUN_VARIABLE = "OPENHCS_RUN"
 """Set by a run for its jobs: which run they are of. They outlive it when it is killed."""
+NO_GPU_VARIABLE = "OPENHCS_SUBPROCESS_NO_GPU"
+"""``1`` leaves the storage backends disk and memory only."""
+
+
+def is_without_gpu_backends() -> bool:
+    """Return whether ``OPENHCS_SUBPROCESS_NO_GPU`` leaves disk and memory only.
+
+    Raises
+    ------
+    ConfigError
+        It has another value than ``1``, ``0`` or nothing.
+    """
+    value = os.environ.get(NO_GPU_VARIABLE, "")
+    if value not in {"", "0", "1"}:
+        raise ConfigError(f"{NO_GPU_VARIABLE}: expected 1 or 0, found {value!r}")
+    return value == "1"
 
 
 def run_of_this_job() -> str | None:

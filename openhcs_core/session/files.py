@@ -24,5 +24,5 @@ def holds(path: Path, text: str) -> bool:
     """Return whether a file has just this content."""
     try:
         return path.read_bytes() == text.encode()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False

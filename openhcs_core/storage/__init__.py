@@ -6,6 +6,7 @@ Importing this package loads no array library; a backend is imported when it is 
 from openhcs_core.storage.atomic import TEMPORARY_NAME, TEMPORARY_PREFIX, replace_file
 from openhcs_core.storage.backend_registry import (
     BackendEntry,
+    StorageRegistry,
     create_storage_registry,
     discover_all_backends,
     get_backend_instance,
@@ -15,7 +16,9 @@ from openhcs_core.storage.base import (
     DataSink,
     ReadableBackend,
     StorageBackend,
+    StreamingBackend,
     VirtualBackend,
+    operations_of,
 )
 from openhcs_core.storage.checking import (
     Finding,
@@ -27,6 +30,7 @@ from openhcs_core.storage.checking import (
 )
 from openhcs_core.storage.disk_space import naming_full_disk
 from openhcs_core.storage.filemanager import FileManager
+from openhcs_core.storage.host_arrays import host_array
 from openhcs_core.storage.locations import (
     Entry,
     PlateSource,
@@ -67,6 +71,8 @@ __all__ = [
     "PlateSource",
     "ReadableBackend",
     "StorageBackend",
+    "StorageRegistry",
+    "StreamingBackend",
     "VirtualBackend",
     "WrittenImages",
     "absolute_plate",
@@ -78,10 +84,12 @@ __all__ = [
     "discover_all_backends",
     "first_difference",
     "get_backend_instance",
+    "host_array",
     "list_files",
     "list_planes",
     "naming_full_disk",
     "open_plate_source",
+    "operations_of",
     "read_image_metadata",
     "read_plane",
     "read_planes",

@@ -1,14 +1,17 @@
 """Files that appear whole or not at all."""
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from openhcs_core.errors import StorageResolutionError
 from openhcs_core.storage.disk_space import naming_full_disk
+from openhcs_core.storage.system_errors import naming_target
 
 TEMPORARY_PREFIX = ".tmp-"
 """How unfinished files and folders begin; listings leave hidden names out."""
@@ -48,11 +51,13 @@ def replace_file(path: str | Path, *, durable: bool = True) -> Iterator[BinaryIO
     ------
     DiskFullError
         There is no room for it.
+    StorageAccessError
+        The system does not let it be written.
     """
     path = Path(path)
     temporary = path.with_name(temporary_name())
     try:
-        with naming_full_disk(path):
+        with naming_full_disk(path), naming_target(path, temporary):
             path.parent.mkdir(parents=True, exist_ok=True)
             # tempfile would make the file readable by its owner alone; this one heeds the umask.
             with temporary.open("x+b") as stream:
@@ -62,14 +67,26 @@ def replace_file(path: str | Path, *, durable: bool = True) -> Iterator[BinaryIO
                     os.fsync(stream.fileno())
             temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
+
+
+@dataclass(slots=True)
+class _Written:
+    """A file under its temporary name; `before` is a second name of the one it replaces."""
+
+    temporary: Path
+    path: Path
+    before: Path | None = None
+    is_placed: bool = False
 
 
 def replace_files(files: Iterable[tuple[Path, Callable[[BinaryIO], None]]]) -> None:
     """Write several files: all under temporary names first, then each takes its final name.
 
-    An error while they are written leaves every final name as it was.
+    An error leaves every final name as it was: of files that are replaced a hard link is kept
+    until the last name is taken (on file systems without hard links, an error at that stage
+    leaves some replaced). A kill may leave some replaced and others not, each of them whole.
 
     Parameters
     ----------
@@ -82,32 +99,62 @@ def replace_files(files: Iterable[tuple[Path, Callable[[BinaryIO], None]]]) -> N
     DiskFullError
         There is no room for them.
     StorageResolutionError
-        A final name is a folder's.
+        A final name is a folder's, or the system does not let a file be written.
     """
-    written: list[tuple[Path, Path]] = []
+    written: list[_Written] = []
     try:
         for path, write in files:
-            written.append((path.with_name(temporary_name()), path))
-            _write_temporary(*written[-1], write)
-        _refuse_folders(path for _, path in written)
-        for temporary, path in written:
-            temporary.replace(path)
+            written.append(_Written(path.with_name(temporary_name()), path))
+            _write_temporary(written[-1], write)
+        _refuse_folders(file.path for file in written)
+        for file in written:
+            _place(file)
     except BaseException:
-        for temporary, _ in written:
-            temporary.unlink(missing_ok=True)
+        for file in reversed(written):
+            _undo(file)
         raise
+    for file in written:
+        if file.before is not None:
+            _remove(file.before)
 
 
-def _write_temporary(temporary: Path, path: Path, write: Callable[[BinaryIO], None]) -> None:
-    with naming_full_disk(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("x+b") as stream:
+def _write_temporary(file: _Written, write: Callable[[BinaryIO], None]) -> None:
+    with naming_full_disk(file.path), naming_target(file.path, file.temporary):
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        with file.temporary.open("x+b") as stream:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
 
 
+def _place(file: _Written) -> None:
+    before = file.path.with_name(temporary_name())
+    with contextlib.suppress(OSError):  # nothing there, or no hard links here
+        os.link(file.path, before, follow_symlinks=False)
+        file.before = before
+    with naming_target(file.path, file.temporary):
+        file.temporary.replace(file.path)
+    file.is_placed = True
+
+
+def _undo(file: _Written) -> None:
+    with contextlib.suppress(OSError):  # the error that led here says more
+        if file.is_placed and file.before is not None:
+            file.before.replace(file.path)
+        elif file.is_placed:
+            file.path.unlink()
+    for left in (file.temporary, file.before):
+        if left is not None:
+            _remove(left)
+
+
+def _remove(temporary: Path) -> None:
+    """Remove a temporary file where the system lets us; the error under way says more."""
+    with contextlib.suppress(OSError):
+        temporary.unlink()
+
+
 def _refuse_folders(paths: Iterable[Path]) -> None:
     for path in paths:
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             raise StorageResolutionError(f"{path}: is a folder; save under another name")

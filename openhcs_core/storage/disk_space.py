@@ -9,7 +9,9 @@ from pathlib import Path
 
 from openhcs_core.errors import DiskFullError
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""The system's codes for a disk or quota without room."""
+
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 """How numpy says that a file took a part of an array only; it leaves the system's code out."""
 _MB = 1e6
@@ -32,13 +34,14 @@ def naming_full_disk(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL and _SHORT_WRITE.search(str(error)) is None:
+        if error.errno not in FULL and _SHORT_WRITE.search(str(error)) is None:
             raise
-        raise DiskFullError(_describe(Path(error.filename or path))) from error
+        raise DiskFullError(describe_full_disk(error.filename or path)) from error
 
 
-def _describe(path: Path) -> str:
-    folder = path.absolute()
+def describe_full_disk(path: str | Path) -> str:
+    """Return the message for a file that has no room on its disk."""
+    folder = Path(path).absolute()
     while not folder.exists():
         folder = folder.parent
     disk = os.statvfs(folder)

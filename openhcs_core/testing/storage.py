@@ -2,7 +2,9 @@
 """What every storage backend promises, as pytest classes to subclass.
 
 A backend with the semantics of a file system passes :class:`StorageBackendTests`; one that
-holds image planes only passes :class:`ImageStorageTests`. Subclasses give two fixtures::
+holds image planes only passes :class:`ImageStorageTests`. What a backend lists in `refused` it
+has to refuse. ``openhcs_core.testing.storage_machine`` runs random operations besides.
+Subclasses give two fixtures::
 
     class TestMine(StorageBackendTests):
         @pytest.fixture
@@ -15,15 +17,19 @@ holds image planes only passes :class:`ImageStorageTests`. Subclasses give two f
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from openhcs_core.errors import InputDataError
+from openhcs_core.errors import InputDataError, StorageResolutionError
 from openhcs_core.planes import PlaneKey
-from openhcs_core.storage import StorageBackend
+from openhcs_core.storage import FileManager, StorageBackend
+from openhcs_core.storage.backends.memory_ import MemoryStorageBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 IMAGE_DTYPES = (
     "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",
@@ -178,6 +184,41 @@ class ImageStorageTests(ABC):
             backend.delete(root)
         assert backend.exists(self.image_path(root))
 
+    def test_what_is_refused_says_so(self, backend: StorageBackend, root: str) -> None:
+        files = FileManager({"tested": backend, "other": MemoryStorageBackend()})
+        calls: dict[str, Callable[[], object]] = {
+            "move": lambda: files.move(root, f"{root}2", "tested"),
+            "mirror_directory": lambda: files.mirror_directory(root, f"{root}2", "tested"),
+        }
+        for operation in calls.keys() & backend.refused:
+            with pytest.raises(
+                StorageResolutionError, match=rf"'tested' cannot {operation}; .* other"
+            ):
+                calls[operation]()
+
+    def test_a_folder_is_moved_with_all_that_is_in_it(
+        self, backend: StorageBackend, root: str
+    ) -> None:
+        self.skip_unless(backend, "move")
+        folder, _, name = root.rpartition("/")
+        moved = f"{folder}/moved-{name}"
+        planes = {site: example_plane("uint16", seed=site) for site in (1, 2)}
+        backend.save_batch(list(planes.values()), [self.image_path(root, s) for s in planes])
+        backend.move(root, moved)
+        assert not backend.exists(root)
+        for site, plane in planes.items():
+            assert_same_array(backend.load(self.image_path(moved, site)), plane)
+        with pytest.raises(InputDataError):
+            backend.move(root, moved)
+        backend.save(planes[1], self.image_path(root))
+        with pytest.raises(StorageResolutionError):
+            backend.move(root, moved, replace_symlinks=True)
+
+    def skip_unless(self, backend: StorageBackend, operation: str) -> None:
+        """Skip a test of what the backend refuses."""
+        if operation in backend.refused:
+            pytest.skip(f"{type(backend).__name__} refuses {operation}")
+
     def test_batches_need_a_path_for_each_object(self, backend: StorageBackend, root: str) -> None:
         with pytest.raises(ValueError, match=r"zip\(\)"):
             backend.save_batch([example_plane("uint8")], [])
@@ -229,3 +270,59 @@ class StorageBackendTests(ImageStorageTests):
         assert backend.list_dir(root) == ["sub"]
         backend.delete(f"{root}/sub")
         assert backend.list_dir(root) == []
+
+    def test_a_path_is_a_file_or_a_folder_not_both(
+        self, backend: StorageBackend, root: str
+    ) -> None:
+        backend.save("text", f"{root}/a.txt")
+        refused: tuple[Callable[[], None], ...] = (
+            lambda: backend.save("text", f"{root}/a.txt/b.txt"),
+            lambda: backend.save_batch(["text"], [f"{root}/a.txt/b.txt"]),
+            lambda: backend.ensure_directory(f"{root}/a.txt"),
+            lambda: backend.ensure_directory(f"{root}/a.txt/b"),
+            lambda: backend.save("text", root),
+            lambda: backend.save_batch([b"text"], [root]),
+        )
+        for wrong in refused:
+            with pytest.raises(StorageResolutionError, match=r"folder|no format"):
+                wrong()
+        assert backend.load(f"{root}/a.txt") == "text"
+        assert backend.list_dir(root) == ["a.txt"]
+
+    def test_a_file_is_moved_to_any_folder(self, backend: StorageBackend, root: str) -> None:
+        self.skip_unless(backend, "move")
+        backend.save("text", f"{root}/a.txt")
+        backend.save("other", f"{root}/b.txt")
+        backend.move(f"{root}/a.txt", f"{root}/new/folder/c.txt")
+        assert backend.list_files(root, recursive=True) == [
+            f"{root}/b.txt", f"{root}/new/folder/c.txt",
+        ]  # fmt: skip
+        assert backend.load(f"{root}/new/folder/c.txt") == "text"
+        for source, target in (("b.txt", "new/folder/c.txt"), ("b.txt", "new"), ("b.txt", "b.txt")):
+            with pytest.raises(StorageResolutionError):
+                backend.move(f"{root}/{source}", f"{root}/{target}", replace_symlinks=True)
+        with pytest.raises(StorageResolutionError):
+            backend.move(f"{root}/new", f"{root}/new/folder/new")
+        assert backend.load(f"{root}/b.txt") == "other"
+
+    def test_a_mirror_shows_what_its_source_has(self, backend: StorageBackend, root: str) -> None:
+        self.skip_unless(backend, "mirror_directory")
+        source, mirror = f"{root}/source", f"{root}/mirror"
+        backend.save("a", f"{source}/sub/a.txt")
+        backend.save("b", f"{source}/b.txt")
+        backend.ensure_directory(f"{source}/empty")
+        assert backend.mirror_directory(source, mirror) == 2
+        assert backend.list_dir(mirror) == ["b.txt", "empty", "sub"]
+        assert backend.load(f"{mirror}/sub/a.txt") == "a"
+        backend.save("new", f"{source}/b.txt")
+        assert backend.load(f"{mirror}/b.txt") == "new"
+        backend.save("mine", f"{mirror}/b.txt")
+        assert backend.load(f"{source}/b.txt") == "new"
+        with pytest.raises(StorageResolutionError):
+            backend.mirror_directory(source, mirror)
+        assert backend.mirror_directory(source, mirror, overwrite_symlinks_only=False) == 2
+        assert backend.load(f"{mirror}/b.txt") == "new"
+        backend.delete(f"{source}/b.txt")
+        assert not backend.exists(f"{mirror}/b.txt")
+        backend.move(f"{source}/sub/a.txt", f"{mirror}/b.txt", replace_symlinks=True)
+        assert backend.load(f"{mirror}/b.txt") == "a"

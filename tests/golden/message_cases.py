@@ -30,6 +30,12 @@ orchestrator = open_orchestrator(config, "demo")
 context = ProcessingContext(global_config=config, well_id="A02", filemanager=None)
 steps = [FunctionStep(func=(tophat, {"selem_radius": 50}), name="flatten")]
 """
+STORAGE_PREAMBLE = """import numpy as np
+from openhcs_core.storage import FileManager, create_storage_registry
+
+files = FileManager(create_storage_registry())
+image = np.zeros((64, 64), "float32")
+"""
 _START = "PipelineCompiler.initialize_step_plans_for_context(context, steps, orchestrator)\n"
 
 
@@ -39,7 +45,7 @@ class Case:
 
     `files` replaces files of the project and is shown; `change` does something to its folder
     and `title` says what. `job` names a well whose first step is run. `script` is Python that
-    is shown and run, after `PREAMBLE`, instead of compiling the project.
+    is shown and run, after `preamble`, instead of compiling the project.
     """
 
     title: str
@@ -47,6 +53,7 @@ class Case:
     change: Callable[[Path], object] | None = None
     job: str | None = None
     script: str | None = None
+    preamble: str = PREAMBLE
 
 
 def _plate(text):
@@ -102,6 +109,10 @@ def _module(text, files=WITH_MODULE):
     return {**files, MODULE: text}
 
 
+def _storage_case(title, call, change=None):
+    return Case(title, change=change, script=f"{call}\n", preamble=STORAGE_PREAMBLE)
+
+
 SECTIONS = {
     "Config": [
         Case("A misspelt key", _plate("{path: plate, wels: [A01]}")),
@@ -118,6 +129,11 @@ SECTIONS = {
         ),
         Case("Two plates of one name", {"config/config.yaml": CONFIG + "  demo: {path: plate2}\n"}),
         Case("A name no file can have", {"config/config.yaml": "plates:\n  a/b: {path: plate}\n"}),
+        Case(
+            "A results folder that is a file",
+            change=lambda project: (project / "results").write_text("notes"),
+            job="A02",
+        ),
         Case("Not YAML", {"config/config.yaml": "plates:\n  demo: {path: plate\n"}),
         Case(
             "A misspelt key in the defaults of a plate",
@@ -388,6 +404,27 @@ SECTIONS = {
 }
 validate_system_integration([step_plan])
 """,
+        ),
+    ],
+    "In Python: storage": [
+        _storage_case("A backend that does not exist", 'files.load("a.tif", "tape")'),
+        _storage_case(
+            "A backend that cannot do it", 'files.mirror_directory("plate", "mirror", "zarr")'
+        ),
+        _storage_case("An ending without a format", 'files.save(image, "a.jpg", "disk")'),
+        _storage_case("Values that a format cannot hold", 'files.save(image, "a.png", "disk")'),
+        _storage_case(
+            "An option of another format", 'files.save(image, "a.npy", "disk", pixel_size_um=0.65)'
+        ),
+        _storage_case("A name that is taken", 'files.move("config", "plate", "disk")'),
+        _storage_case(
+            "A folder that is a file",
+            'files.save(image, "config/config.yaml/a.tif", "disk")',
+        ),
+        _storage_case(
+            "A mirror of links that lead nowhere",
+            'files.mirror_directory("plate", "mirror", "disk")',
+            change=lambda project: (project / "plate/lost.TIF").symlink_to("nowhere"),
         ),
     ],
 }

@@ -43,7 +43,7 @@ def _run(case, folder, monkeypatch):
     monkeypatch.chdir(folder)
     try:
         if case.script is not None:
-            exec(compile(cases.PREAMBLE + case.script, "notebook.py", "exec"), {})
+            exec(compile(case.preamble + case.script, "notebook.py", "exec"), {})
             pytest.fail(f"{case.title}: no error")
         compilation = compile_workflow("config/config.yaml")
         assert case.job is not None, "the mistake went unnoticed"
@@ -71,7 +71,7 @@ def test_messages_are_as_reviewed(tmp_path, monkeypatch):
     for section, members in cases.SECTIONS.items():
         parts.append(f"## {section}")
         if any(case.script is not None for case in members):
-            parts.append(f"After\n\n```python\n{cases.PREAMBLE}```")
+            parts.append(f"After\n\n```python\n{members[0].preamble}```")
         for case in members:
             folder = tmp_path / str(len(parts))
             parts.append(_describe(case, *_run(case, folder, monkeypatch)))

@@ -1,35 +1,31 @@
-"""Files on disk: TIFF, NPY, JSON and text, written whole or not at all."""
+"""Files on disk, written whole or not at all."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import errno
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from openhcs_core.errors import InputDataError, StorageResolutionError
 from openhcs_core.storage.atomic import replace_file, replace_files
-from openhcs_core.storage.backends.tiff_ import read_tiff, unreadable, write_tiff
+from openhcs_core.storage.backends.disk_formats import RAW, format_of, known_options
+from openhcs_core.storage.backends.tiff_ import unreadable
 from openhcs_core.storage.base import StorageBackend
+from openhcs_core.storage.disk_mirroring import mirror_folder
+from openhcs_core.storage.disk_moving import move_path
 from openhcs_core.storage.listing import has_extension, in_natural_order
-
-
-@dataclass(frozen=True, slots=True)
-class _Format:
-    """How one kind of file is read and written."""
-
-    read: Callable[[Path], Any]
-    write: Callable[..., None]
+from openhcs_core.storage.system_errors import is_there, naming_target
 
 
 class DiskStorageBackend(StorageBackend):
     """The file system.
 
-    A file's ending picks its format: ``.tif``/``.tiff`` and ``.npy`` hold arrays with their
-    dtype and values, ``.json`` plain data, ``.csv``/``.tsv``/``.txt`` text in UTF-8 and
-    ``.zip`` bytes. Bytes are written as they are under any name. Each file is written under a
-    temporary name in its folder and renamed. Hidden files are not listed.
+    A file's ending picks its format: ``.tif``/``.tiff``, ``.ome.tif``, ``.npy`` and ``.png`` hold
+    arrays of any memory type with their dtype and values, ``.json`` plain data, ``.csv``/``.tsv``
+    text or DataFrames, ``.parquet`` DataFrames, ``.txt`` text in UTF-8 and ``.zip`` bytes. Bytes
+    are written as they are under any name. Each file is written under a temporary name in its
+    folder and renamed. Hidden files are not listed.
     """
 
     def save(self, data: Any, identifier: str | Path, **options: Any) -> None:
@@ -42,15 +38,23 @@ class DiskStorageBackend(StorageBackend):
         identifier : str or Path
             The file; its folder is created where it is absent.
         **options
-            ``pixel_size_um`` for TIFF.
+            ``pixel_size_um`` and ``compression`` (``"zstd"``) for TIFF; for OME-TIFF
+            ``z_step_um``, ``axes`` and ``channel_names`` too. Those of zarr's chunks
+            (``chunk_name``, ``zarr_config``) make no difference.
 
         Raises
         ------
         StorageResolutionError
-            The ending is none this backend knows, or `data` is not what the format holds.
+            The ending is none this backend knows, `data` is not what the format holds, an
+            option is not known, or the system does not let the file be written.
+        DiskFullError
+            There is no room for it.
         """
         path = Path(identifier)
         write = _writer(data, path, options)
+        with naming_target(path):
+            if path.is_dir():
+                raise StorageResolutionError(f"{path}: is a folder; save under another name")
         with replace_file(path) as stream:
             write(stream)
 
@@ -74,7 +78,8 @@ class DiskStorageBackend(StorageBackend):
         raw : bool
             Return its content as bytes, whatever its ending.
         **options
-            None are known.
+            ``as_table=True`` reads ``.csv`` and ``.tsv`` as a DataFrame. Those of zarr's chunks
+            make no difference.
 
         Returns
         -------
@@ -87,11 +92,11 @@ class DiskStorageBackend(StorageBackend):
         InputDataError
             The file is missing, empty, truncated or not what its ending says.
         StorageResolutionError
-            The ending is none this backend knows.
+            The ending is none this backend knows, or an option is not known.
         """
         path = Path(file_path)
-        file_format = _RAW if raw else _format_of(path)
-        return file_format.read(path, **options)
+        file_format = RAW if raw else format_of(path)
+        return file_format.read(path, **known_options(path, options, file_format.read_options))
 
     def list_files(
         self,
@@ -100,184 +105,123 @@ class DiskStorageBackend(StorageBackend):
         extensions: Sequence[str] | None = None,
         recursive: bool = False,
     ) -> list[str]:
-        """Return paths of the files in `directory`, in natural order, hidden ones left out."""
-        folder = _existing_folder(directory)
-        found = folder.rglob("*") if recursive else folder.iterdir()
-        return in_natural_order(
-            str(path)
-            for path in found
-            if has_extension(path.name, extensions)
-            and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-            and path.is_file()
-        )
+        """Return paths of the files in `directory`, in natural order, hidden ones left out.
+
+        Links to files are listed, unless they lead nowhere; links to folders are not followed.
+
+        Raises
+        ------
+        InputDataError
+            `directory` is no folder, or a folder cannot be read.
+        """
+        folders = [_existing_folder(directory)]
+        found = []
+        while folders:
+            for entry in _entries(folders.pop()):
+                if recursive and entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                elif has_extension(entry.name, extensions) and _is_file(entry):
+                    found.append(str(Path(entry.path)))
+        return in_natural_order(found)
 
     def exists(self, path: str | Path) -> bool:
         """Return whether there is a file or folder at `path`."""
-        return Path(path).exists()
+        try:
+            return Path(path).exists()
+        except OSError as error:
+            raise unreadable(Path(path), error) from error
 
     def list_dir(self, path: str | Path) -> list[str]:
         """Return the names of entries in `path`, in natural order, hidden ones left out."""
-        names = (entry.name for entry in _existing_folder(path).iterdir())
-        return in_natural_order(name for name in names if not name.startswith("."))
+        return in_natural_order(entry.name for entry in _entries(_existing_folder(path)))
 
     def ensure_directory(self, directory: str | Path) -> None:
         """Create `directory` and its parents where they are absent."""
-        Path(directory).mkdir(parents=True, exist_ok=True)
+        with naming_target(Path(directory), action="made"):
+            Path(directory).mkdir(parents=True, exist_ok=True)
 
     def delete(self, path: str | Path) -> None:
-        """Remove a file or an empty folder.
+        """Remove a file, a link or an empty folder.
 
         Raises
         ------
         InputDataError
             There is nothing at `path`.
         StorageResolutionError
-            `path` is a folder that is not empty.
+            `path` is a folder that is not empty, or the system does not let it be removed.
         """
         path = Path(path)
-        if path.is_dir() and not path.is_symlink():
+        with naming_target(path, action="deleted"):
+            if not is_there(path):
+                raise unreadable(path, FileNotFoundError())
+            if not path.is_dir() or path.is_symlink():
+                path.unlink()
+                return
             if any(path.iterdir()):
                 raise StorageResolutionError(
                     f"{path}: folder is not empty; delete what is in it first"
                 )
             path.rmdir()
-            return
-        try:
-            path.unlink()
-        except OSError as error:
-            raise unreadable(path, error) from error
+
+    def move(
+        self, source: str | Path, target: str | Path, *, replace_symlinks: bool = False
+    ) -> None:
+        """Rename; across disks, copy and rename. See :meth:`StorageBackend.move`.
+
+        A link goes on pointing to the same. Of two that move to one name in the same moment
+        the later wins.
+        """
+        move_path(Path(source), Path(target), replace_symlinks=replace_symlinks)
+
+    def mirror_directory(
+        self, source: str | Path, target: str | Path, *, overwrite_symlinks_only: bool = True
+    ) -> int:
+        """Make folders with absolute symbolic links. See :meth:`StorageBackend.mirror_directory`.
+
+        Links lead to the files themselves, also where `source` has links; hidden files are left
+        out.
+        """
+        return mirror_folder(
+            _existing_folder(source),
+            Path(target),
+            overwrite_symlinks_only=overwrite_symlinks_only,
+        )
 
 
 def _writer(data: Any, path: Path, options: Mapping[str, Any]) -> Callable[[BinaryIO], None]:
     """Return what writes `data` as the ending wants it; bytes are content already."""
-    file_format = _RAW if isinstance(data, bytes) else _format_of(path)
-    return partial(file_format.write, data=data, path=path, **options)
+    file_format = RAW if isinstance(data, bytes) else format_of(path)
+    known = known_options(path, options, file_format.write_options)
+    return partial(file_format.write, data=data, path=path, **known)
 
 
 def _existing_folder(directory: str | Path) -> Path:
     folder = Path(directory)
-    if not folder.is_dir():
+    try:
+        is_folder = folder.is_dir()
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    if not is_folder:
         raise InputDataError(f"{folder}: no such folder; check the path")
     return folder
 
 
-def _format_of(path: Path) -> _Format:
+def _entries(folder: Path) -> Iterator["os.DirEntry[str]"]:
+    """Yield what is in a folder, hidden names left out."""
     try:
-        return _FORMATS[path.suffix.lower()]
-    except KeyError:
-        raise StorageResolutionError(
-            f"{path}: storage backend 'disk' knows no format for {path.suffix or 'no'!r} ending; "
-            f"known: {', '.join(sorted(_FORMATS))}"
-        ) from None
-
-
-def _wrong_data(path: Path, expected: str, data: Any) -> StorageResolutionError:
-    return StorageResolutionError(
-        f"{path}: expected {expected} to save, found {type(data).__name__}; convert it first"
-    )
-
-
-def _require_array(data: Any, path: Path) -> None:
-    import numpy as np
-
-    if not isinstance(data, np.ndarray):
-        raise _wrong_data(path, "a numpy array", data)
-    if data.size == 0:
-        raise InputDataError(f"{path}: expected an image to save, found an empty array")
-    if data.dtype.hasobject:
-        raise _wrong_data(path, "an array of numbers", data)
-
-
-def _write_tiff(
-    stream: BinaryIO, data: Any, path: Path, *, pixel_size_um: float | None = None
-) -> None:
-    _require_array(data, path)
-    write_tiff(stream, data, pixel_size_um=pixel_size_um)
-
-
-def _read_npy(path: Path) -> Any:
-    import numpy as np
-
-    try:
-        array = np.load(path, allow_pickle=False)
+        with os.scandir(folder) as entries:
+            yield from (entry for entry in entries if not entry.name.startswith("."))
+    except FileNotFoundError:  # removed since it was seen
+        return
     except OSError as error:
-        raise unreadable(path, error) from error
-    except (ValueError, EOFError) as error:
-        raise InputDataError(
-            f"{path}: expected an NPY file, found another or a truncated one ({error}); "
-            "make it again"
-        ) from error
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+        raise unreadable(folder, error) from error
 
 
-def _write_npy(stream: BinaryIO, data: Any, path: Path) -> None:
-    import numpy as np
-
-    _require_array(data, path)
-    np.save(stream, data, allow_pickle=False)
-
-
-def _read_bytes(path: Path) -> bytes:
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    """Return whether an entry is a file or a link that leads to one."""
     try:
-        return path.read_bytes()
+        return entry.is_file()
     except OSError as error:
-        raise unreadable(path, error) from error
-
-
-def _write_bytes(stream: BinaryIO, data: Any, path: Path) -> None:
-    if not isinstance(data, bytes):
-        raise _wrong_data(path, "bytes", data)
-    stream.write(data)
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return _read_bytes(path).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputDataError(
-            f"{path}: expected text in UTF-8, found byte {error.object[error.start]:#04x} at "
-            f"{error.start}; save it as UTF-8"
-        ) from error
-
-
-def _write_text(stream: BinaryIO, data: Any, path: Path) -> None:
-    if not isinstance(data, str):
-        raise _wrong_data(path, "text", data)
-    stream.write(data.encode("utf-8"))
-
-
-def _read_json(path: Path) -> Any:
-    text = _read_text(path)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputDataError(
-            f"{path}: expected JSON, found {error.msg} at line {error.lineno}; mend or remake it"
-        ) from error
-
-
-def _write_json(stream: BinaryIO, data: Any, path: Path) -> None:
-    try:
-        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise StorageResolutionError(
-            f"{path}: expected data that JSON can hold, found {error}"
-        ) from error
-    stream.write(f"{text}\n".encode())
-
-
-_RAW = _Format(_read_bytes, _write_bytes)
-_TIFF = _Format(read_tiff, _write_tiff)
-_TEXT = _Format(_read_text, _write_text)
-_FORMATS: Mapping[str, _Format] = MappingProxyType(
-    {
-        ".tif": _TIFF,
-        ".tiff": _TIFF,
-        ".npy": _Format(_read_npy, _write_npy),
-        ".json": _Format(_read_json, _write_json),
-        ".csv": _TEXT,
-        ".tsv": _TEXT,
-        ".txt": _TEXT,
-        ".zip": _RAW,
-    }
-)
+        if error.errno == errno.ELOOP:
+            return False
+        raise unreadable(Path(entry.path), error) from error

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from openhcs_core.errors import InputDataError
+from openhcs_core.errors import InputDataError, StorageResolutionError
 from openhcs_core.storage.backends.plain_tiff import read_plain
 
 if TYPE_CHECKING:
@@ -146,8 +146,15 @@ def run_parallel(tasks: Sequence[Callable[[], None]], threads: int) -> None:
             raise
 
 
-def write_tiff(stream: BinaryIO, image: Any, *, pixel_size_um: float | None = None) -> None:
-    """Write an array as an uncompressed TIFF that :func:`read_tiff` gives back unchanged.
+def write_tiff(
+    stream: BinaryIO,
+    image: Any,
+    *,
+    pixel_size_um: float | None = None,
+    compression: str | None = None,
+    name: str | Path = "TIFF",
+) -> None:
+    """Write an array as a TIFF that :func:`read_tiff` gives back unchanged.
 
     Parameters
     ----------
@@ -157,15 +164,58 @@ def write_tiff(stream: BinaryIO, image: Any, *, pixel_size_um: float | None = No
         Any shape; the last two axes are Y and X.
     pixel_size_um : float, optional
         Written as the resolution tags.
+    compression : str, optional
+        ``"zstd"``; none when absent.
+    name : str or Path
+        What messages call the file.
+
+    Raises
+    ------
+    StorageResolutionError
+        There is no such compression, or imagecodecs is not installed.
     """
     import tifffile
 
-    resolution: dict[str, Any] = {}
-    if pixel_size_um is not None:
-        per_cm = 1e4 / pixel_size_um
-        resolution = {"resolution": (per_cm, per_cm), "resolutionunit": "CENTIMETER"}
     # Without "minisblack" tifffile takes axes of 3 or 4 for colours.
-    tifffile.imwrite(stream, image, photometric="minisblack", **resolution)
+    tifffile.imwrite(
+        stream,
+        image,
+        photometric="minisblack",
+        **resolution_tags(pixel_size_um),
+        **tiff_compression(compression, name),
+    )
+
+
+def resolution_tags(pixel_size_um: float | None) -> dict[str, Any]:
+    """Return tifffile's options for a pixel size."""
+    if pixel_size_um is None:
+        return {}
+    per_cm = 1e4 / pixel_size_um
+    return {"resolution": (per_cm, per_cm), "resolutionunit": "CENTIMETER"}
+
+
+def tiff_compression(compression: str | None, path: str | Path) -> dict[str, Any]:
+    """Return tifffile's options for a compression.
+
+    Raises
+    ------
+    StorageResolutionError
+        There is no such compression, or imagecodecs is not installed.
+    """
+    if compression is None:
+        return {}
+    if compression != "zstd":
+        raise StorageResolutionError(
+            f"{path}: expected compression zstd or None, found {compression!r}"
+        )
+    try:
+        import imagecodecs  # noqa: F401
+    except ImportError as error:
+        raise StorageResolutionError(
+            f"{path}: TIFF with zstd needs imagecodecs: pip install 'openhcs-core[tiff]', or save "
+            "without compression"
+        ) from error
+    return {"compression": "zstd", "compressionargs": {"level": 1}}
 
 
 def unreadable(path: str | Path, error: OSError) -> InputDataError:
@@ -252,7 +302,7 @@ def _check_complete(tif: "TiffFile", path: str) -> None:
 def _diagnosis(content: Content, error: Exception) -> str:
     """Say what a file that is no readable TIFF holds instead, and how to mend it."""
     if "imagecodecs" in str(error):
-        return f"{error}; pip install imagecodecs, or export without compression"
+        return f"{error}; pip install 'openhcs-core[tiff]', or export without compression"
     head = _first_bytes(content, 64)
     if not head:
         return f"expected a TIFF, found an empty file (0 bytes); {_COPY_AGAIN}"

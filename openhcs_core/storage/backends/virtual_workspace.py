@@ -10,7 +10,7 @@ from openhcs_core.constants import Backend
 from openhcs_core.errors import InputDataError, StorageResolutionError
 from openhcs_core.storage.backends.tiff_ import read_tiff_stack, run_parallel, unlike_error
 from openhcs_core.storage.base import VirtualBackend
-from openhcs_core.storage.listing import has_extension, in_natural_order
+from openhcs_core.storage.listing import has_extension, in_natural_order, plane_filename
 from openhcs_core.storage.locations import (
     PlateSource,
     is_inside,
@@ -200,6 +200,23 @@ class VirtualWorkspaceBackend(VirtualBackend):
             if has_extension(virtual.name, extensions)
             and (virtual.is_relative_to(folder) if recursive else virtual.parent == folder)
         )
+
+    def generate_filename(self, metadata: Mapping[str, Any], **options: Any) -> str:
+        """Return an image's virtual name: ``B02_s001_w1_z001_t001.tif``, the rule of every plate.
+
+        Parameters
+        ----------
+        metadata : mapping
+            ``well``, ``site``, ``channel``, ``z_index`` and ``timepoint``, all of them.
+        **options
+            None are known.
+
+        Raises
+        ------
+        StorageResolutionError
+            Components are missing or unknown, or no name can hold them.
+        """
+        return plane_filename(metadata)
 
     def exists(self, path: str | Path) -> bool:
         """Return whether the plate has an image of that virtual path or bare name, and its file."""

@@ -12,6 +12,8 @@ from openhcs_core.errors import InputDataError, StorageResolutionError
 from openhcs_core.planes import PlaneKey
 from openhcs_core.storage.atomic import temporary_name
 from openhcs_core.storage.base import StorageBackend
+from openhcs_core.storage.disk_moving import move_path
+from openhcs_core.storage.host_arrays import host_array
 from openhcs_core.storage.listing import has_extension, in_natural_order
 from openhcs_core.storage.ome_zarr.metadata import well_file
 from openhcs_core.storage.ome_zarr.model import (
@@ -47,6 +49,7 @@ class ZarrStorageBackend(StorageBackend):
     """
 
     holds_files: ClassVar[bool] = False
+    refused: ClassVar[frozenset[str]] = frozenset({"mirror_directory"})
 
     def save(self, data: Any, identifier: str | Path, **options: Any) -> None:
         """Add or replace one plane; the rest of its well is rewritten with it."""
@@ -183,6 +186,24 @@ class ZarrStorageBackend(StorageBackend):
         del kept[key]
         _rewrite_well(store, key.well, kept, read_image_metadata(store, key.well), _DEFAULT_CONFIG)
 
+    def move(
+        self, source: str | Path, target: str | Path, *, replace_symlinks: bool = False
+    ) -> None:
+        """Rename a whole store; see :meth:`StorageBackend.move`.
+
+        Raises
+        ------
+        StorageResolutionError
+            A path is a plane's: planes of a field share files. Load, save and delete it.
+        """
+        for path in (source, target):
+            if split_plane_path(Path(path).as_posix())[1]:
+                raise StorageResolutionError(
+                    f"{path}: storage backend 'zarr' moves whole stores; load this plane, save it "
+                    "where it is to be and delete it here"
+                )
+        move_path(Path(source), Path(target), replace_symlinks=replace_symlinks)
+
 
 def _check_batch(wells: set[str], chunk_name: str | None, options: Mapping[str, Any]) -> None:
     if options:
@@ -217,7 +238,7 @@ def _by_store_and_well(
         planes = grouped.setdefault((store, key.well), {})
         if key in planes:
             raise StorageResolutionError(f"{path}: is given twice in one batch")
-        planes[key] = data
+        planes[key] = host_array(data, path)
     return grouped
 
 

@@ -148,7 +148,10 @@ def test_error_refuses_before_any_backend_is_written_to(filemanager, backend, st
     ("backends", "message"),
     [
         (("disk", "tape"), r"no storage backend 'tape'; known: disk, memory, single, zarr"),
-        (("disk", "zarr"), "storage backend 'zarr' cannot hold files; use a backend that can"),
+        (
+            ("disk", "zarr"),
+            "storage backend 'zarr' cannot hold files; use one that can: disk, memory",
+        ),
     ],
 )
 def test_a_backend_that_cannot_is_refused_before_anything_is_written(
