@@ -91,7 +91,8 @@ def plan_store_metadata(
             wells=request.wells,
             field_count=len(plan.store.sites),
             sub_dir=plan.store.sub_dir,
+            ome_zarr_version=plan.store.zarr.ome_zarr_version,
         )
         for plan in plans
-        if plan.store is not None and plan.store.backend is Backend.ZARR
+        if plan.store is not None and plan.store.zarr is not None
     )

@@ -17,9 +17,11 @@ from openhcs_core.config.resolve import (
     resolve_pipeline,
 )
 from openhcs_core.config.storage import (
+    ZARR_GROUP_FILES,
     ImageBackend,
     ImageStorageConfig,
     MaterializeConfig,
+    OmeZarrVersion,
     VFSConfig,
     ZarrChunkStrategy,
     ZarrCompressor,
@@ -42,6 +44,7 @@ __all__ = [
     "LIBRARIES",
     "NO_GPU_VARIABLE",
     "RUN_VARIABLE",
+    "ZARR_GROUP_FILES",
     "FrozenModel",
     "ImageBackend",
     "ImageStorageConfig",
@@ -50,6 +53,7 @@ __all__ = [
     "LocatedDocument",
     "MaterializeConfig",
     "ModulePath",
+    "OmeZarrVersion",
     "Origin",
     "OverrideConfig",
     "PipelineConfig",

@@ -12,8 +12,8 @@ from openhcs_core.config.names import check_name
 class ZarrChunkStrategy(StrEnum):
     """How a field of an OME-Zarr plate is cut into files.
 
-    WELL writes one shard a field with a chunk a plane inside it (few files);
-    FILE writes one file a plane.
+    WELL writes one shard a field with a chunk a plane inside it (few files), in OME-Zarr 0.4,
+    which has no shards, one chunk a field; FILE writes one file a plane.
     """
 
     WELL = "WELL"
@@ -28,13 +28,39 @@ class ZarrCompressor(StrEnum):
     NONE = "NONE"
 
 
+OmeZarrVersion = Literal["0.5", "0.4"]
+"""Versions of OME-Zarr that can be written."""
+
+ZARR_GROUP_FILES: dict[OmeZarrVersion, str] = {"0.5": "zarr.json", "0.4": ".zattrs"}
+"""The file that a group's metadata are in, by version of OME-Zarr; it is written last."""
+
+
 class ZarrConfig(FrozenModel):
     """Layout and compression of OME-Zarr plates."""
 
     chunk_strategy: ZarrChunkStrategy = ZarrChunkStrategy.WELL
     compressor: ZarrCompressor = ZarrCompressor.ZSTD
     compression_level: Annotated[int, Field(ge=0, le=9, strict=True, description="Of blosc")] = 1
-    ome_zarr_version: Literal["0.5"] = "0.5"
+    ome_zarr_version: Annotated[
+        OmeZarrVersion, Field(description="0.5 is on zarr v3, 0.4 on zarr v2")
+    ] = "0.5"
+    pyramid_levels: Annotated[
+        Annotated[int, Field(ge=1, le=16, strict=True)] | None,
+        Field(
+            description="Resolutions of an image, each half as high and wide as the one before; "
+            "null: until neither side is over 256 px; 1: the image alone"
+        ),
+    ] = None
+    max_shard_mb: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=2000,  # a chunk of blosc's is below 2 GiB
+            strict=True,
+            description="Pixels that WELL puts into one file, before compression; larger fields "
+            "have a file a timepoint, a channel or a plane",
+        ),
+    ] = 128
 
 
 ImageBackend = Literal["zarr", "disk"]

@@ -2,18 +2,17 @@
 
 from typing import Any
 
-from openhcs_core.constants import Backend
 from openhcs_core.plan import (
     CompiledPipeline,
     PlatePlan,
     StepPlan,
     encode_plan,
-    kept_well_folder,
+    kept_well_target,
     manifest_path,
     plan_digest,
     plan_path,
     readable_json,
-    store_path,
+    store_metadata_path,
     store_plan_path,
     table_path,
     table_plan_path,
@@ -50,7 +49,7 @@ def emit_plan_index(compiled: CompiledPipeline) -> str:
 def plate_targets(plate: PlatePlan) -> list[str]:
     """Return every manifest and final output of a plate, relative to its results."""
     targets = [path for plan in plate.steps for path in _step_targets(plate, plan)]
-    targets += [f"{store_path(store.step_name, store.sub_dir)}/zarr.json" for store in plate.stores]
+    targets += map(store_metadata_path, plate.stores)
     return targets + [table_path(table.step_name, table.file) for table in plate.tables]
 
 
@@ -66,9 +65,7 @@ def _step_targets(plate: PlatePlan, plan: StepPlan) -> list[str]:
         targets.append(manifest_path(plan.step_name, well))
         targets += [file.path(plan.step_name, well) for file in files[well]]
         if plan.store is not None:
-            store = plan.store
-            folder = kept_well_folder(plan.step_name, store.backend, well, store.sub_dir)
-            targets.append(f"{folder}/zarr.json" if store.backend is Backend.ZARR else folder)
+            targets.append(kept_well_target(plan, well))
     return targets
 
 

@@ -56,6 +56,7 @@ class _StepRule:
     source: str | None
     store: Backend | None
     sub_dir: str | None
+    well_file: str | None
     has_well_plans: bool
     gpu: int
     gpu_model: str | None
@@ -141,6 +142,7 @@ def _describe(plate: PlatePlan, plan: StepPlan, priority: int) -> _StepRule:
         source=plan.source,
         store=None if plan.store is None else plan.store.backend,
         sub_dir=None if plan.store is None else plan.store.sub_dir,
+        well_file=None if plan.store is None else plan.store.well_file,
         has_well_plans=bool(plate.well_steps.get(plan.step_name)),
         gpu=resources.gpu,
         gpu_model=resources.gpu_model,
@@ -189,7 +191,7 @@ def _emit_step(results: str, rule: _StepRule, plates: list[str], name: str) -> s
     outputs = {"manifest": here.text(manifest_path(rule.step, well))}
     if rule.store is Backend.ZARR:
         store = store_path(rule.step, rule.sub_dir)
-        outputs["images"] = here.text(f"{store}/{{row}}/{{column}}/zarr.json")
+        outputs["images"] = here.text(f"{store}/{{row}}/{{column}}/{rule.well_file}")
     elif rule.store is Backend.DISK:
         folder = image_folder(rule.step, well, rule.sub_dir)
         outputs["images"] = f"directory({here.text(folder)})"
@@ -228,7 +230,7 @@ def _emit_store(results: str, rule: _StepRule, plates: list[str], name: str) -> 
     store = store_path(step, rule.sub_dir)
     sections = [
         _section("input", {"plan": here.text(store_plan_path(step))}),
-        _section("output", {"metadata": here.text(f"{store}/zarr.json")}),
+        _section("output", {"metadata": here.text(f"{store}/{rule.well_file}")}),
         _section("log", {"": here.text(log_path(step, "store"))}),
         _section("wildcard_constraints", {"plate": _any_of(plates)}),
         "    localrule: True",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from openhcs_core.config import ZARR_GROUP_FILES
 from openhcs_core.constants import Backend
 from openhcs_core.materialization.spec import CsvOptions, ROIOptions, WriterOptions
 from openhcs_core.plan.codec import digest_text
@@ -16,6 +17,7 @@ from openhcs_core.plan.models import (
     GroupPlan,
     SpecialOutputPlan,
     StepPlan,
+    StoreMetadataPlan,
     TablePlan,
 )
 from openhcs_core.plan.special_paths import SPECIAL_FOLDER, file_stem, special_path
@@ -209,6 +211,27 @@ def kept_image_path(step: str, backend: Backend, key: PlaneKey, sub_dir: str | N
     if backend is Backend.ZARR:
         return f"{store_path(step, sub_dir)}/{key.filename}"
     return f"{image_folder(step, key.well, sub_dir)}/{key.filename}"
+
+
+def kept_well_target(plan: StepPlan, well: str) -> str:
+    """Return the path that the rule of a kept step declares for a well's images.
+
+    Raises
+    ------
+    ValueError
+        The step's images are not kept.
+    """
+    store = plan.store
+    if store is None:
+        raise ValueError(f"step {plan.step_name!r} is not kept")
+    folder = kept_well_folder(plan.step_name, store.backend, well, store.sub_dir)
+    return folder if store.well_file is None else f"{folder}/{store.well_file}"
+
+
+def store_metadata_path(store: StoreMetadataPlan) -> str:
+    """Return the path of the metadata of a kept step's OME-Zarr plate."""
+    folder = store_path(store.step_name, store.sub_dir)
+    return f"{folder}/{ZARR_GROUP_FILES[store.ome_zarr_version]}"
 
 
 def store_plan_path(step: str) -> str:

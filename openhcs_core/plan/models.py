@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from openhcs_core.config.base import FrozenModel
-from openhcs_core.config.storage import ZarrConfig
+from openhcs_core.config.storage import ZARR_GROUP_FILES, OmeZarrVersion, ZarrConfig
 from openhcs_core.constants import Backend, Component, MemoryType
 from openhcs_core.materialization.spec import MaterializationSpec
 from openhcs_core.plan.conversions import PlannedConversion
@@ -167,6 +167,11 @@ class StorePlan(FrozenModel):
     z_indices: tuple[int, ...] = (1,)
     timepoints: tuple[int, ...] = (1,)
     sub_dir: str | None = None
+
+    @property
+    def well_file(self) -> str | None:
+        """The file of a well's folder that rules declare, None where they declare the folder."""
+        return None if self.zarr is None else ZARR_GROUP_FILES[self.zarr.ome_zarr_version]
 
 
 class StepPlan(FrozenModel):
@@ -327,7 +332,13 @@ class TablePlan(FrozenModel):
 
 
 class StoreMetadataPlan(FrozenModel):
-    """The plate metadata of one kept step: where it is, its wells, how many fields one may have."""
+    """The plate metadata of one kept step: where it is, its wells, how many fields one may have.
+
+    Attributes
+    ----------
+    ome_zarr_version : str
+        Which metadata files there are.
+    """
 
     schema_version: int = SCHEMA_VERSION
     plate: str
@@ -335,6 +346,7 @@ class StoreMetadataPlan(FrozenModel):
     wells: tuple[str, ...]
     field_count: int
     sub_dir: str | None = None
+    ome_zarr_version: OmeZarrVersion = "0.5"
 
 
 class PlatePlan(FrozenModel):

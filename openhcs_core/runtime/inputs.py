@@ -175,24 +175,39 @@ class StepInput(WellInput):
 
     def load(self, keys: Sequence[PlaneKey]) -> list["NDArray[Any]"]:
         """Read planes and check their content against the manifest."""
-        load = self._load_kept if self._is_kept else self._load_cached
-        planes = []
+        if self._is_kept:
+            planes = self._load_kept(keys)
+        else:
+            planes = [self._load_cached(key, *self._planes[key]) for key in keys]
         for key in keys:
             stack, number = self._planes[key]
-            planes.append(load(key, stack, number))
             self.digests[key.filename] = stack.planes[number].digest
         return planes
 
-    def _load_kept(self, key: PlaneKey, stack: StackRecord, number: int) -> "NDArray[Any]":
-        name = kept_image_path(self._source, self._backend, key, self._sub_dir)
-        path = self._plate_dir / name
+    def _load_kept(self, keys: Sequence[PlaneKey]) -> list["NDArray[Any]"]:
+        """Read a stack's planes at once, as its backend does that best."""
+        paths = [
+            self._plate_dir / kept_image_path(self._source, self._backend, key, self._sub_dir)
+            for key in keys
+        ]
         try:
-            plane: NDArray[Any] = self._files.load_image(path, self._backend)
+            planes: list[NDArray[Any]] = self._files.load_batch(paths, self._backend)
         except InputDataError as error:
-            raise self._altered(path) from error
-        if plane_digest(plane) != stack.planes[number].digest:
-            raise self._altered(path)
-        return plane
+            raise self._altered(self._unreadable(paths)) from error
+        for key, path, plane in zip(keys, paths, planes, strict=True):
+            stack, number = self._planes[key]
+            if plane_digest(plane) != stack.planes[number].digest:
+                raise self._altered(path)
+        return planes
+
+    def _unreadable(self, paths: Sequence[Path]) -> Path:
+        """Return the first image that cannot be read."""
+        for path in paths:
+            try:
+                self._files.load_image(path, self._backend)
+            except InputDataError:
+                return path
+        return paths[0]
 
     def _altered(self, path: Path) -> InputDataError:
         return InputDataError(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from openhcs_core.config import FrozenModel
+from openhcs_core.config import ZARR_GROUP_FILES, FrozenModel
 from openhcs_core.plan import digest_bytes
 from openhcs_core.runtime.digests import content_digest
 from openhcs_core.runtime.file_cache import FileCache, StoredFile, link_or_copy
@@ -22,7 +22,7 @@ from openhcs_core.storage import TEMPORARY_PREFIX, replace_file
 JOBS_FOLDER, FILES_FOLDER, IMAGES_FOLDER = "jobs", "files", "images"
 """Of the cache: records, declared files, files of kept images."""
 
-_DECLARED = ("zarr.json",)
+_DECLARED = frozenset(ZARR_GROUP_FILES.values())
 """Names of files that rules declare as outputs, or that are small like these."""
 
 logger = logging.getLogger(__name__)

@@ -119,7 +119,7 @@ def write_store_metadata(job: Job) -> None:
 
 def plate_layout(plan: StoreMetadataPlan) -> PlateLayout:
     """Return the wells of a kept step's OME-Zarr plate."""
-    return PlateLayout(name=plan.plate, wells=plan.wells, field_count=plan.field_count)
+    return PlateLayout(plan.plate, plan.wells, plan.field_count, plan.ome_zarr_version)
 
 
 def image_metadata(store: StorePlan) -> ImageMetadata:

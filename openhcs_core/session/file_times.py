@@ -17,7 +17,7 @@ from openhcs_core.plan import (
     digest_text,
     index_path,
     manifest_path,
-    store_path,
+    store_metadata_path,
     store_plan_path,
     table_path,
     table_plan_path,
@@ -187,7 +187,6 @@ def _made_from(compiled: CompiledPipeline) -> dict[str, list[str]]:
                 f"{plate.name}/{table_path(table.step_name, table.file)}"
             ]
         for store in plate.stores:
-            root = store_path(store.step_name, store.sub_dir)
             plan = store_plan_path(store.step_name)
-            made[f"{plate.name}/{plan}"] = [f"{plate.name}/{root}/zarr.json"]
+            made[f"{plate.name}/{plan}"] = [f"{plate.name}/{store_metadata_path(store)}"]
     return made

@@ -1,18 +1,16 @@
 """Kept images that somebody removed: the manifest that promises them counts as absent."""
 
-import json
 from pathlib import Path
 
 from openhcs_core.constants import Backend
 from openhcs_core.plan import CompiledPipeline, kept_well_folder, manifest_path
-
-_METADATA = "zarr.json"
+from openhcs_core.storage import lacks_fields
 
 
 def remove_manifests_of_lost_images(compiled: CompiledPipeline) -> None:
     """Remove manifests of OME-Zarr wells that lack a field their metadata list.
 
-    Rules declare a well's ``zarr.json``, so snakemake does not see what lies beside it. Only
+    Rules declare a well's metadata, so snakemake does not see what lies beside it. Only
     whether a field is there is looked at, not what is in it.
     """
     for plate in compiled.plates:
@@ -25,16 +23,5 @@ def remove_manifests_of_lost_images(compiled: CompiledPipeline) -> None:
                     place = kept_well_folder(
                         step.step_name, own.store.backend, well, own.store.sub_dir
                     )
-                    if _lacks_fields(folder / place):
+                    if lacks_fields(folder / place):
                         (folder / manifest_path(step.step_name, well)).unlink(missing_ok=True)
-
-
-def _lacks_fields(well: Path) -> bool:
-    try:
-        metadata = json.loads((well / _METADATA).read_bytes())
-        fields = [image["path"] for image in metadata["attributes"]["ome"]["well"]["images"]]
-    except FileNotFoundError:
-        return False  # snakemake misses it by itself
-    except (ValueError, KeyError, TypeError):
-        return True
-    return not all((well / field / _METADATA).exists() for field in fields)

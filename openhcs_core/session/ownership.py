@@ -19,10 +19,11 @@ from openhcs_core.storage import TEMPORARY_NAME
 _WELL = f"(?:{WELL_REGEX})"
 _STEP = r"(?P<step>[^/]+)"
 _LABEL = r"labels/[^/]+"
-_ARRAY = r"0/(?:zarr\.json|c(?:/\d+)+)"
-_IMAGE = rf"(?:zarr\.json|{_ARRAY})"
-_FIELD = rf"[A-Za-z0-9]+/(?:{_IMAGE}|labels/zarr\.json|{_LABEL}/{_IMAGE})"
-_STORE = rf"(?:[A-Z]{{1,2}}/(?:[0-9]{{2}}/(?:{_FIELD}|zarr\.json)|zarr\.json)|zarr\.json)"
+_GROUP = r"(?:zarr\.json|\.zgroup|\.zattrs)"
+_ARRAY = r"\d+/(?:zarr\.json|\.zarray|(?:c/)?\d+(?:/\d+)+)"
+_IMAGE = rf"(?:{_GROUP}|{_ARRAY})"
+_FIELD = rf"[A-Za-z0-9]+/(?:{_IMAGE}|labels/{_GROUP}|{_LABEL}/{_IMAGE})"
+_STORE = rf"(?:[A-Z]{{1,2}}/(?:[0-9]{{2}}/(?:{_FIELD}|{_GROUP})|{_GROUP})|{_GROUP})"
 _WRITTEN = "|".join((*OUTPUT_FOLDERS.values(), SPECIAL_FOLDER))
 _RECORDS = (
     rf"manifests/{_STEP}/{_WELL}\.json",

@@ -15,7 +15,7 @@ from openhcs_core.plan import (
     log_path,
     manifest_path,
     plan_digest,
-    store_path,
+    store_metadata_path,
     store_plan_path,
     table_path,
     table_plan_path,
@@ -222,7 +222,7 @@ class _PlateReader:
 
     def _read_stores(self) -> Iterator[JobStatus]:
         for store in self._plate.stores:
-            path = f"{store_path(store.step_name, store.sub_dir)}/zarr.json"
+            path = store_metadata_path(store)
             if not self._is_made(path, [store_plan_path(store.step_name)]):
                 yield self._describe_plate_job(store.step_name, "store", path, store)
 

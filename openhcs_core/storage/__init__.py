@@ -38,6 +38,7 @@ from openhcs_core.storage.locations import (
     open_plate_source,
 )
 from openhcs_core.storage.ome_zarr.checker import check_plate_metadata, check_well
+from openhcs_core.storage.ome_zarr.layout import choose_block
 from openhcs_core.storage.ome_zarr.model import (
     ChannelMetadata,
     FieldImages,
@@ -46,7 +47,9 @@ from openhcs_core.storage.ome_zarr.model import (
     well_path,
 )
 from openhcs_core.storage.ome_zarr.reader import (
+    lacks_fields,
     list_planes,
+    read_batch,
     read_image_metadata,
     read_plane,
     read_planes,
@@ -79,17 +82,20 @@ __all__ = [
     "check_plate_metadata",
     "check_tiff_folder",
     "check_well",
+    "choose_block",
     "compare_bytes",
     "create_storage_registry",
     "discover_all_backends",
     "first_difference",
     "get_backend_instance",
     "host_array",
+    "lacks_fields",
     "list_files",
     "list_planes",
     "naming_full_disk",
     "open_plate_source",
     "operations_of",
+    "read_batch",
     "read_image_metadata",
     "read_plane",
     "read_planes",

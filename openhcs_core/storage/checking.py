@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SHOWN_CHARACTERS = 60
+_ZARR_V2_METADATA = frozenset({".zgroup", ".zattrs", ".zarray"})
 
 
 class Finding(NamedTuple):
@@ -105,8 +106,9 @@ class LabelDigests:
 def list_files(folder: Path) -> dict[str, int]:
     """Return the size in bytes of each file below a folder, by path relative to it.
 
-    Hidden names are left out: unfinished files, and what Snakemake notes for itself. Links to
-    folders are not followed and count as files of 0 bytes.
+    Hidden names are left out: unfinished files, and what Snakemake notes for itself; zarr v2
+    hides its metadata, and these count. Links to folders are not followed and count as files of
+    0 bytes.
     """
     found: dict[str, int] = {}
     folders = [("", os.fspath(folder))]
@@ -115,7 +117,7 @@ def list_files(folder: Path) -> dict[str, int]:
         try:
             with os.scandir(path) as entries:
                 for entry in entries:
-                    if entry.name.startswith("."):
+                    if entry.name.startswith(".") and entry.name not in _ZARR_V2_METADATA:
                         continue
                     name = f"{begin}{entry.name}"
                     if entry.is_dir(follow_symlinks=False):

@@ -30,6 +30,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
             ("tiff_speed.py", "--size", "64", "--sites", "1", "--repeats", "1"),
             "20 planes of 64 x 64 uint16, 0.2 MB",
         ),
+        (("zarr_speed.py", "--small"), "0.5 MB a well, "),
     ],
 )
 def test_it_runs_on_a_small_plate(tmp_path, arguments, expected):

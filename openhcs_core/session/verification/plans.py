@@ -23,7 +23,7 @@ from openhcs_core.plan import (
     plan_digest,
     plan_path,
     readable_json,
-    store_path,
+    store_metadata_path,
     store_plan_path,
     table_path,
     table_plan_path,
@@ -243,9 +243,7 @@ def _in_order(plates: Mapping[str, PlannedPlate], index: _PlanIndex) -> tuple[Pl
                 "stores": tuple(
                     sorted(
                         plate.plan.stores,
-                        key=lambda s: place(
-                            name, f"{store_path(s.step_name, s.sub_dir)}/zarr.json"
-                        ),
+                        key=lambda s: place(name, store_metadata_path(s)),
                     )
                 ),
             }

@@ -18,6 +18,7 @@ from openhcs_core.plan import (
     StoreMetadataPlan,
     TablePlan,
     readable_json,
+    store_metadata_path,
     store_path,
     store_plan_path,
     table_path,
@@ -143,7 +144,7 @@ class PlateVerifier:
 
     def _check_store(self, store: StoreMetadataPlan) -> Iterator[Problem]:
         folder = self.plate.folder / store_path(store.step_name, store.sub_dir)
-        root = folder / "zarr.json"
+        root = self.plate.folder / store_metadata_path(store)
         is_edited = root.exists() and self._is_older(root, [store_plan_path(store.step_name)])
         for found in check_plate_metadata(folder, plate_layout(store)):
             kind: Kind = "stale" if is_edited else found.kind

@@ -13,14 +13,13 @@ from functools import cached_property
 from math import inf
 from pathlib import Path
 
-from openhcs_core.constants import Backend
 from openhcs_core.plan import (
     CompiledPipeline,
     PlatePlan,
     StepPlan,
     benchmark_path,
     index_path,
-    kept_well_folder,
+    kept_well_target,
     manifest_path,
     plan_digest,
     plan_path,
@@ -143,8 +142,7 @@ def job_files(plate: PlatePlan, plan: StepPlan, well: str) -> JobFiles:
     has_own = well in plate.well_steps.get(step, {})
     outputs = [manifest_path(step, well), *(file.path(step, well) for file in well_files(plan))]
     if plan.store is not None:
-        folder = kept_well_folder(step, plan.store.backend, well, plan.store.sub_dir)
-        outputs.append(f"{folder}/zarr.json" if plan.store.backend is Backend.ZARR else folder)
+        outputs.append(kept_well_target(plan, well))
     return JobFiles(
         plan=plan_path(step, well if has_own else None),
         index=index_path(well) if plan.source is None else None,

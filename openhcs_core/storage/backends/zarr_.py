@@ -13,9 +13,9 @@ from openhcs_core.planes import PlaneKey
 from openhcs_core.storage.atomic import temporary_name
 from openhcs_core.storage.base import StorageBackend
 from openhcs_core.storage.disk_moving import move_path
+from openhcs_core.storage.folder_lock import locked_folder
 from openhcs_core.storage.host_arrays import host_array
 from openhcs_core.storage.listing import has_extension, in_natural_order
-from openhcs_core.storage.ome_zarr.metadata import well_file
 from openhcs_core.storage.ome_zarr.model import (
     FieldImages,
     ImageMetadata,
@@ -24,17 +24,21 @@ from openhcs_core.storage.ome_zarr.model import (
     well_path,
 )
 from openhcs_core.storage.ome_zarr.reader import (
+    is_well,
     list_field_planes,
     list_labels,
     list_planes,
     list_sites,
+    read_batch,
     read_image_metadata,
     read_plane,
-    read_planes,
+    read_zarr_config,
 )
 from openhcs_core.storage.ome_zarr.writer import write_well
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from openhcs_core.storage.ome_zarr.model import PlaneSource
 
 _DEFAULT_CONFIG = ZarrConfig()
@@ -61,7 +65,7 @@ class ZarrStorageBackend(StorageBackend):
         identifiers: Sequence[str | Path],
         *,
         chunk_name: str | None = None,
-        zarr_config: ZarrConfig = _DEFAULT_CONFIG,
+        zarr_config: ZarrConfig | None = None,
         image_metadata: ImageMetadata | None = None,
         **options: Any,
     ) -> None:
@@ -76,8 +80,9 @@ class ZarrStorageBackend(StorageBackend):
         chunk_name : str, optional
             A well. The planes are then the whole well, and whatever else was in it is
             removed. When absent, planes already there stay.
-        zarr_config : ZarrConfig
-            Chunks and codec.
+        zarr_config : ZarrConfig, optional
+            Chunks, codec, pyramid and version. When absent, those that the well has; a new
+            well gets the defaults.
         image_metadata : ImageMetadata, optional
             The plate's axes and scales. When absent, those the well has, widened as needed;
             a new well gets axes that just hold the planes.
@@ -94,14 +99,16 @@ class ZarrStorageBackend(StorageBackend):
         by_store = _by_store_and_well(data_list, identifiers)
         _check_batch({well for _, well in by_store}, chunk_name, options)
         for (store, well), planes in by_store.items():
-            if chunk_name is not None or not well_file(store, well).is_file():
+            if chunk_name is not None:
+                config = zarr_config or _stored_config(store, well)
                 metadata = image_metadata or ImageMetadata.of_planes(planes)
-                fields = _fields(planes, {}, metadata)
-                write_well(store, well, fields, metadata, zarr_config)
-            else:
+                write_well(store, well, _fields(planes, {}, metadata), metadata, config)
+                continue
+            with locked_folder(store):  # of two that add planes neither loses the other's
+                config = zarr_config or _stored_config(store, well)
                 every = {**_stored_planes(store, well), **planes}
                 metadata = image_metadata or _widened_metadata(store, well, every)
-                _rewrite_well(store, well, every, metadata, zarr_config)
+                _rewrite_well(store, well, every, metadata, config)
 
     def load(self, file_path: str | Path, **options: Any) -> Any:
         """Read one plane as ``[Y, X]``; with ``label=name`` one of that label image.
@@ -114,20 +121,18 @@ class ZarrStorageBackend(StorageBackend):
         return self.load_batch([file_path], **options)[0]
 
     def load_batch(
-        self, file_paths: Sequence[str | Path], *, label: str | None = None, **options: Any
+        self,
+        file_paths: Sequence[str | Path],
+        *,
+        label: str | None = None,
+        out: "NDArray[Any] | None" = None,
+        **options: Any,
     ) -> list[Any]:
-        """Read several planes in the order given; see :meth:`load`."""
-        by_store: dict[Path, list[int]] = {}
-        keys = []
-        for position, path in enumerate(file_paths):
-            store, key = _store_and_plane(path)
-            by_store.setdefault(store, []).append(position)
-            keys.append(key)
-        images: dict[int, Any] = {}
-        for store, positions in by_store.items():
-            found = read_planes(store, [keys[position] for position in positions], label)
-            images.update(zip(positions, found, strict=True))
-        return [images[position] for position in range(len(keys))]
+        """Read several planes at once, in parallel, in the order given; see :meth:`load`.
+
+        With ``out=`` an array ``[N, Y, X]`` they are read into it, and its slices returned.
+        """
+        return read_batch([_store_and_plane(path) for path in file_paths], label, out)
 
     def list_files(
         self,
@@ -182,9 +187,11 @@ class ZarrStorageBackend(StorageBackend):
         if not self.exists(path):
             raise InputDataError(f"{path}: there is no such plane; nothing was deleted")
         store, key = _store_and_plane(path)
-        kept = _stored_planes(store, key.well)
-        del kept[key]
-        _rewrite_well(store, key.well, kept, read_image_metadata(store, key.well), _DEFAULT_CONFIG)
+        with locked_folder(store):
+            kept = _stored_planes(store, key.well)
+            del kept[key]
+            metadata = read_image_metadata(store, key.well)
+            _rewrite_well(store, key.well, kept, metadata, read_zarr_config(store, key.well))
 
     def move(
         self, source: str | Path, target: str | Path, *, replace_symlinks: bool = False
@@ -242,6 +249,11 @@ def _by_store_and_well(
     return grouped
 
 
+def _stored_config(store: Path, well: str) -> ZarrConfig:
+    """Return how a well is stored, or is to be when it is new."""
+    return read_zarr_config(store, well) if is_well(store, well) else _DEFAULT_CONFIG
+
+
 def _stored_planes(store: Path, well: str) -> "dict[PlaneKey, PlaneSource]":
     """Return a loader for each plane of a well."""
     return {
@@ -288,15 +300,19 @@ def _rewrite_well(
         fields = _fields(planes, _stored_labels(store, well), metadata)
         write_well(temporary, well, fields, metadata, config)
         final = store / well_path(well)
-        final.rename(temporary / "replaced")
-        (temporary / well_path(well)).rename(final)
+        with locked_folder(final):
+            final.rename(temporary / "replaced")
+            (temporary / well_path(well)).rename(final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _widened_metadata(store: Path, well: str, keys: Iterable[PlaneKey]) -> ImageMetadata:
-    """Return the axes of a well with room for `keys`."""
-    needed, known = ImageMetadata.of_planes(keys), read_image_metadata(store, well)
+    """Return the axes of a well with room for `keys`; those that just hold them for a new one."""
+    needed = ImageMetadata.of_planes(keys)
+    if not is_well(store, well):
+        return needed
+    known = read_image_metadata(store, well)
     names = {channel.id: channel for channel in (*needed.channels, *known.channels)}
     return dataclasses.replace(
         known,

@@ -1,218 +1,168 @@
-"""Zarr v3 arrays of image planes, by zarr-python: a field written whole, planes read singly."""
+"""Images as zarr arrays, a level of the pyramid each, written block by block."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from openhcs_core.config import ZarrChunkStrategy, ZarrCompressor, ZarrConfig
+from openhcs_core.config import ZarrConfig
 from openhcs_core.errors import InputDataError
-from openhcs_core.storage.ome_zarr.metadata import AXES, DisplayRange
+from openhcs_core.storage.ome_zarr.groups import write_json
+from openhcs_core.storage.ome_zarr.layout import (
+    DTYPES,
+    ArrayLayout,
+    Place,
+    choose_block,
+)
+from openhcs_core.storage.ome_zarr.metadata import DisplayRange
+from openhcs_core.storage.ome_zarr.pyramid import Reduction, level_shapes
+from openhcs_core.storage.ome_zarr.tensorstore_ import ArrayWriter, WriteQueue
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from openhcs_core.storage.ome_zarr.model import PlaneSource
 
-Place = tuple[int, int, int]
-"""Index ``(t, c, z)`` of a plane."""
-
-_DTYPES = frozenset(
-    {"bool", "float16", "float32", "float64"}
-    | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
-)
-
 
 @dataclass(frozen=True, slots=True)
-class WrittenArray:
-    """What :func:`write_array` saw: ``(Y, X)``, dtype name, and each channel's span."""
+class WrittenImage:
+    """What :func:`write_levels` saw: dtype name, ``(Y, X)`` of each level, each channel's span."""
 
-    plane_shape: tuple[int, ...]
     dtype: str
+    shapes: tuple[tuple[int, int], ...]
     ranges: Mapping[int, DisplayRange]
 
 
-def write_array(
+def level_layouts(
+    outer: Place, shape: tuple[int, int], dtype: str, config: ZarrConfig
+) -> list[ArrayLayout]:
+    """Return the array of each level of an image; all have the same planes in a file.
+
+    Parameters
+    ----------
+    outer : (int, int, int)
+        Length of the axes t, c, z.
+    shape : (int, int)
+        ``(Y, X)`` of the image itself.
+    dtype : str
+        numpy's name.
+    config : ZarrConfig
+        Chunks, codec and levels.
+    """
+    import numpy as np
+
+    block = choose_block(outer, shape[0] * shape[1] * np.dtype(dtype).itemsize, config)
+    return [
+        ArrayLayout((*outer, *level), dtype, block, config) for level in level_shapes(shape, config)
+    ]
+
+
+def write_levels(
     folder: Path,
     planes: "Iterable[tuple[str, Place, PlaneSource]]",
-    outer_shape: Place,
+    outer: Place,
     config: ZarrConfig,
-) -> WrittenArray:
-    """Write an array ``[t, c, z, y, x]``; planes that are not given are zero.
+    reduction: Reduction,
+    queue: WriteQueue,
+) -> WrittenImage:
+    """Write an image as arrays ``0``, ``1``… of axes t, c, z, y, x; planes not given are zero.
 
     Parameters
     ----------
     folder : Path
-        The array's new folder.
+        The image's new folder.
     planes : iterable of (str, (int, int, int), ndarray or callable)
-        Name for messages, place ``(t, c, z)``, and pixels ``[Y, X]``. Values are written as
-        they are, byte order apart. The whole array is in memory once: a shard that is
-        written plane by plane costs six times one that is written whole.
-    outer_shape : (int, int, int)
+        Name for messages, place ``(t, c, z)``, and pixels ``[Y, X]``, ordered by place. Values
+        are written as they are, byte order apart. The planes of one file are in memory at
+        once: a shard that is written plane by plane costs six times one that is written whole.
+    outer : (int, int, int)
         Length of the axes t, c, z.
     config : ZarrConfig
-        Chunks and codec.
+        Chunks, codec and levels.
+    reduction : Reduction
+        How each further level is made.
+    queue : WriteQueue
+        What is still on its way to disk afterwards.
 
     Raises
     ------
     InputDataError
         A plane has another shape or dtype than the first, or is no image.
+    OSError
+        The folder cannot be written.
     """
-    whole, places = _assemble(planes, outer_shape)
-    array = _create_array(folder, whole.shape, whole.dtype, config)
-    with _one_thread_a_chunk():
-        if config.chunk_strategy is ZarrChunkStrategy.WELL:
-            array[...] = whole
-        else:
-            for place in places:
-                array[place] = whole[place]
-    _sync(folder)
-    ranges = {
-        channel: _span([whole[place] for place in places if place[1] == channel])
-        for channel in sorted({place[1] for place in places})
-    }
-    return WrittenArray(whole.shape[3:], whole.dtype.name, ranges)
+    levels: _Levels | None = None
+    extents: dict[int, list[tuple[float, float] | None]] = {}
+    for name, place, image in _checked_planes(planes):
+        if levels is None:
+            layouts = level_layouts(outer, image.shape, image.dtype.name, config)
+            layouts[0].check(name)
+            levels = _Levels(folder, layouts, reduction, queue)
+        levels.add(place, image)
+        extents.setdefault(place[1], []).append(plane_extent(image))
+    if levels is None:
+        raise InputDataError(f"{folder}: expected an image, found no planes; leave it out")
+    levels.put_block()
+    dtype = levels.layouts[0].dtype
+    ranges = {channel: display_range(extents[channel], dtype) for channel in sorted(extents)}
+    return WrittenImage(dtype, tuple(layout.shape[3:] for layout in levels.layouts), ranges)
 
 
-def _create_array(store: Any, shape: tuple[int, ...], dtype: Any, config: ZarrConfig) -> Any:
-    """Create an array of planes in a folder or another store of zarr's."""
-    import zarr
+@dataclass
+class _Levels:
+    """The arrays of one image while they are written: one block of each level is in memory."""
 
-    return zarr.create_array(
-        store,
-        shape=shape,
-        dtype=dtype,
-        chunks=(1, 1, 1, *shape[3:]),
-        shards=shape if config.chunk_strategy is ZarrChunkStrategy.WELL else None,
-        compressors=_compressors(config),
-        fill_value=0,
-        dimension_names=AXES,
-        # a chunk that is all zero is a file too: what is missing has been lost
-        config={"write_empty_chunks": True},
-    )
+    folder: Path
+    layouts: list[ArrayLayout]
+    reduction: Reduction
+    queue: WriteQueue
+    block: Place | None = None
+    buffers: "list[NDArray[Any]]" = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.writers = []
+        for number, layout in enumerate(self.layouts):
+            array = self.folder / str(number)
+            write_json(array / layout.file, layout.metadata())
+            self.writers.append(ArrayWriter(array, layout))
 
-def array_metadata(shape: tuple[int, ...], dtype: str, config: ZarrConfig) -> dict[str, Any]:
-    """Return what the ``zarr.json`` of an array that :func:`write_array` makes means."""
-    from zarr.storage import MemoryStore
+    def add(self, place: Place, image: "NDArray[Any]") -> None:
+        """Take the next plane; the array must not be changed until it is written."""
+        import numpy as np
 
-    metadata: dict[str, Any] = _create_array(MemoryStore(), shape, dtype, config).metadata.to_dict()
-    return metadata
+        layout = self.layouts[0]
+        if layout.block.planes == (1, 1, 1):  # a plane a file: it need not be put together
+            self.block = layout.block_of(place)
+            for plane in self._levels_of(image):
+                self.buffers.append(np.ascontiguousarray(plane, layout.dtype)[None, None, None])
+            self.put_block()
+            return
+        if layout.block_of(place) != self.block:
+            self.put_block()
+            self.block = layout.block_of(place)
+            self.buffers = [np.zeros(one.block_shape, one.dtype) for one in self.layouts]
+        t, c, z = (at % size for at, size in zip(place, layout.block.planes, strict=True))
+        for plane, buffer in zip(self._levels_of(image), self.buffers, strict=True):
+            buffer[t, c, z] = plane
 
+    def _levels_of(self, image: "NDArray[Any]") -> "Iterator[NDArray[Any]]":
+        yield image
+        for _ in self.layouts[1:]:
+            image = self.reduction.halve(image)
+            yield image
 
-def read_array_metadata(folder: Path) -> dict[str, Any]:
-    """Return what the ``zarr.json`` of an array means, however it is written down.
-
-    Raises
-    ------
-    InputDataError
-        It is missing or damaged.
-    """
-    metadata: dict[str, Any] = _open(folder).metadata.to_dict()
-    return metadata
-
-
-def chunk_file(place: Place, config: ZarrConfig) -> str:
-    """Return the file that a plane is in, relative to its array."""
-    at = (0, 0, 0) if config.chunk_strategy is ZarrChunkStrategy.WELL else place
-    return "/".join(["c", *map(str, at), "0", "0"])
-
-
-def _assemble(
-    planes: "Iterable[tuple[str, Place, PlaneSource]]", outer_shape: Place
-) -> "tuple[NDArray[Any], list[Place]]":
-    """Load planes one after the other into ``[t, c, z, y, x]``, and return their places too."""
-    import numpy as np
-
-    whole: NDArray[Any] = np.empty(0)
-    places: list[Place] = []
-    for place, image in _checked_planes(planes):
-        if not places:
-            whole = np.zeros((*outer_shape, *image.shape), image.dtype.newbyteorder("="))
-        whole[place] = image
-        places.append(place)
-    return whole, places
-
-
-def open_array(folder: Path) -> "Callable[[Place], NDArray[Any]]":
-    """Return a function that reads the plane at ``(t, c, z)`` as ``[Y, X]``, owned by the caller.
-
-    Raises
-    ------
-    InputDataError
-        The array's metadata are missing or damaged; from the returned function: the plane's
-        chunk is missing or damaged.
-    """
-    import numpy as np
-
-    array = _open(folder)
-    grid = array.shards or array.chunks
-
-    def read(place: Place) -> "NDArray[Any]":
-        # zarr reads a lost file as zeros
-        file = folder.joinpath(
-            "c", *(str(at // size) for at, size in zip(place, grid, strict=False))
-        )
-        damaged = f"{folder}: plane [t, c, z] = {list(place)} is missing or damaged"
-        if not (file / "0" / "0").is_file():
-            raise InputDataError(f"{damaged}; write the well again")
-        try:
-            return np.array(array[place])
-        except (OSError, ValueError, LookupError, RuntimeError) as error:
-            raise InputDataError(f"{damaged} ({error}); write the well again") from error
-
-    return read
-
-
-def _open(folder: Path) -> Any:
-    import zarr
-
-    try:
-        return zarr.open_array(folder, mode="r", zarr_format=3)
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputDataError(
-            f"{folder}: array cannot be opened ({error}); write the well again"
-        ) from error
-
-
-def _compressors(config: ZarrConfig) -> Any:
-    from zarr.codecs import BloscCodec
-
-    if config.compressor is ZarrCompressor.NONE:
-        return None
-    name: Literal["zstd", "lz4"] = "zstd" if config.compressor is ZarrCompressor.ZSTD else "lz4"
-    return BloscCodec(cname=name, clevel=config.compression_level, shuffle="bitshuffle")
-
-
-@contextmanager
-def _one_thread_a_chunk() -> Iterator[None]:
-    """Keep blosc from its threads: they put the blocks of a chunk in the order they end in."""
-    from numcodecs import blosc  # type: ignore[attr-defined]  # compiled, without types
-
-    before = blosc.use_threads
-    blosc.use_threads = False
-    try:
-        yield
-    finally:
-        blosc.use_threads = before
-
-
-def _sync(folder: Path) -> None:
-    """Bring every file of a folder to disk: it is renamed into place afterwards."""
-    for file in folder.rglob("*"):
-        if file.is_file():
-            descriptor = os.open(file, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+    def put_block(self) -> None:
+        """Hand the block that was added last over to be written, if there is one."""
+        if self.block is not None and self.buffers:
+            for writer, buffer in zip(self.writers, self.buffers, strict=True):
+                self.queue.put(writer, self.block, buffer)
+        self.buffers = []
+        self.queue.make_room()
 
 
 def _checked_planes(
     planes: "Iterable[tuple[str, Place, PlaneSource]]",
-) -> "Iterator[tuple[Place, NDArray[Any]]]":
+) -> "Iterator[tuple[str, Place, NDArray[Any]]]":
     """Load each plane and check it against the first."""
     import numpy as np
 
@@ -224,7 +174,7 @@ def _checked_planes(
                 f"{name}: expected a numpy array [Y, X], found {_described(image)}; "
                 "a step has to return one image a plane"
             )
-        if image.dtype.name not in _DTYPES:
+        if image.dtype.name not in DTYPES:
             raise InputDataError(
                 f"{name}: expected whole or floating numbers, found {image.dtype}; convert it first"
             )
@@ -236,7 +186,7 @@ def _checked_planes(
                 f"{name}: expected {expected[0]} like {expected[1]}, found {found}; all planes of "
                 "a field need one shape and dtype: set output_dtype, or keep the channels apart"
             )
-        yield place, image
+        yield name, place, image
 
 
 def _described(image: Any) -> str:
@@ -246,11 +196,6 @@ def _described(image: Any) -> str:
     if not isinstance(image, np.ndarray):
         return type(image).__name__
     return f"{'x'.join(map(str, image.shape))} {image.dtype.name}"
-
-
-def _span(images: "list[NDArray[Any]]") -> DisplayRange:
-    """Return what a channel's finite values span."""
-    return display_range([plane_extent(image) for image in images], images[0].dtype.name)
 
 
 def plane_extent(image: "NDArray[Any]") -> tuple[float, float] | None:

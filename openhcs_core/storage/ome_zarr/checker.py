@@ -1,12 +1,12 @@
-"""Whether a plate is what its jobs wrote: every metadata file, chunk and label plane."""
+"""Whether a plate is what its jobs wrote: every metadata file, chunk, pyramid and label plane."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openhcs_core.config import ZarrChunkStrategy, ZarrConfig
+from openhcs_core.config import ZarrConfig
 from openhcs_core.errors import InputDataError, StorageResolutionError
 from openhcs_core.planes import PlaneKey
 from openhcs_core.storage.checking import (
@@ -18,26 +18,19 @@ from openhcs_core.storage.checking import (
     list_files,
     stray_files,
 )
-from openhcs_core.storage.ome_zarr.arrays import (
-    Place,
-    array_metadata,
-    chunk_file,
-    display_range,
-    open_array,
-    plane_extent,
-    read_array_metadata,
-)
+from openhcs_core.storage.ome_zarr.arrays import display_range, level_layouts, plane_extent
+from openhcs_core.storage.ome_zarr.groups import Group, encode_json, group_files, read_group
+from openhcs_core.storage.ome_zarr.layout import ArrayLayout, Place, read_dtype
 from openhcs_core.storage.ome_zarr.metadata import (
-    GROUP_FILE,
-    encode_json,
     image_group,
     label_group,
     labels_group,
     parse_planes,
-    read_json,
     well_group,
 )
 from openhcs_core.storage.ome_zarr.model import ImageMetadata, PlateLayout, parse_plane, well_path
+from openhcs_core.storage.ome_zarr.pyramid import MEAN, NEAREST, Reduction
+from openhcs_core.storage.ome_zarr.tensorstore_ import ArrayReader
 from openhcs_core.storage.ome_zarr.writer import (
     field_name,
     label_places,
@@ -48,7 +41,7 @@ from openhcs_core.storage.ome_zarr.writer import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_ARRAY = "0"
+    Look = Callable[[PlaneKey, NDArray[Any]], bool]
 
 
 def check_plate_metadata(store: Path, layout: PlateLayout) -> Iterator[Finding]:
@@ -71,7 +64,7 @@ def check_well(
     metadata : ImageMetadata
         The axes it was written with.
     config : ZarrConfig
-        Chunks and codec.
+        Chunks, codec, pyramid and version.
 
     Returns
     -------
@@ -106,7 +99,7 @@ class _WellCheck:
         for key in sorted(self.written.planes):
             fields.setdefault(key.site, {})[key] = self.written.planes[key]
         paths = {site: self.metadata.field_path(site) for site in fields}
-        yield from self._compare(GROUP_FILE, well_group(paths, self.metadata))
+        yield from self._compare("", well_group(paths, self.metadata, self.config))
         for site, planes in fields.items():
             yield from self._check_field(paths[site], planes)
             yield from self._check_labels(paths[site], next(iter(planes.values())).shape)
@@ -122,18 +115,18 @@ class _WellCheck:
             extents.setdefault(places[key][1], []).append(plane_extent(plane))
             return self.written.plane_digest(plane) == planes[key].digest
 
-        outer = (*self._outer_shape(len(self.metadata.channels)), *form.shape)
-        array = _ArrayCheck(self, f"{path}/{_ARRAY}", places, look)
-        found = list(array.run(array_metadata(outer, form.dtype, self.config)))
+        outer = self._outer_shape(len(self.metadata.channels))
+        layouts = level_layouts(outer, form.shape, form.dtype, self.config)
+        found = list(_LevelsCheck(self, path, places, look, MEAN).run(layouts))
         yield from found
         if found:  # the field's display ranges come of its planes
-            self.known.add(f"{path}/{GROUP_FILE}")
+            self._know_group(path)
             return
         ranges = {at: display_range(extents[at], form.dtype) for at in sorted(extents)}
         names = {key.filename: list(place) for key, place in places.items()}
         name = field_name(self.written.well, path)
-        content = image_group(name, self.metadata, names, ranges)
-        yield from self._compare(f"{path}/{GROUP_FILE}", content)
+        content = image_group(name, self.metadata, names, ranges, len(layouts))
+        yield from self._compare(path, content)
 
     def _check_labels(self, path: str, shape: tuple[int, int]) -> Iterator[Finding]:
         """Check a field's label images; their planes are those that their metadata name."""
@@ -144,7 +137,7 @@ class _WellCheck:
             if any(file.startswith(f"{folder}/{name}/") for file in self.present)
         ]
         if names:
-            yield from self._compare(f"{folder}/{GROUP_FILE}", labels_group(names))
+            yield from self._compare(folder, labels_group(names))
         for name in names:
             found = list(self._check_label(f"{folder}/{name}", name, shape))
             if found:
@@ -152,109 +145,138 @@ class _WellCheck:
             yield from found
 
     def _check_label(self, path: str, name: str, shape: tuple[int, int]) -> Iterator[Finding]:
-        file = self.folder / path / GROUP_FILE
-        self.known |= {f"{path}/{GROUP_FILE}", f"{path}/{_ARRAY}/{GROUP_FILE}"}
-        self.known |= {file for file in self.present if file.startswith(f"{path}/{_ARRAY}/c/")}
-        if f"{path}/{GROUP_FILE}" not in self.present:
-            yield Finding("missing", file, "metadata of the label image", "no such file")
+        folder = self.folder / path
+        belongs = {file for file in self.present if file.startswith(f"{path}/")}
+        file = self._know_group(path)
+        if file not in self.present:
+            self.known |= belongs
+            yield Finding(
+                "missing", self.folder / file, "metadata of the label image", "no such file"
+            )
             return
         try:
-            keys = [parse_plane(plane, file) for plane in parse_planes(read_json(file), file)]
+            found = parse_planes(read_group(folder), self.folder / file)
+            keys = [parse_plane(plane, self.folder / file) for plane in found]
             places = label_places(keys, self.metadata)
-            dtype = read_array_metadata(self.folder / path / _ARRAY)["data_type"]
+            layouts = level_layouts(
+                self._outer_shape(1), shape, read_dtype(folder / "0"), self.config
+            )
         except (InputDataError, StorageResolutionError) as error:
-            yield _unreadable(self.folder / path, error)
+            self.known |= belongs
+            yield _unreadable(folder, error)
             return
-        if not isinstance(dtype, str) or "int" not in dtype:
-            array_file = self.folder / path / _ARRAY / GROUP_FILE
-            yield Finding("altered", array_file, "whole numbers", f"data_type {dtype}")
+        if "int" not in layouts[0].dtype:
+            self.known |= belongs
+            array_file = folder / "0" / layouts[0].file
+            yield Finding("altered", array_file, "whole numbers", f"dtype {layouts[0].dtype}")
             return
-        content = label_group(name, self.metadata, {k.filename: list(p) for k, p in places.items()})
-        yield from self._compare(f"{path}/{GROUP_FILE}", content)
-        self.known -= {file for file in self.known if file.startswith(f"{path}/{_ARRAY}/c/")}
+        names = {key.filename: list(place) for key, place in places.items()}
+        yield from self._compare(path, label_group(name, self.metadata, names, len(layouts)))
         digests = self.labels.planes.setdefault(name, {})
 
         def look(key: PlaneKey, plane: "NDArray[Any]") -> bool:
             digests[key] = self.written.plane_digest(plane)
             return True
 
-        array = _ArrayCheck(self, f"{path}/{_ARRAY}", places, look)
-        yield from array.run(array_metadata((*self._outer_shape(1), *shape), dtype, self.config))
+        yield from _LevelsCheck(self, path, places, look, NEAREST).run(layouts)
 
     def _outer_shape(self, channels: int) -> Place:
         return (len(self.metadata.timepoints), channels, len(self.metadata.z_indices))
 
-    def _compare(self, name: str, content: Mapping[str, Any]) -> Iterator[Finding]:
-        self.known.add(name)
-        yield from compare_bytes(self.folder / name, encode_json(content))
+    def _compare(self, path: str, group: Group) -> Iterator[Finding]:
+        """Compare the files of a group."""
+        for name, content in group_files(group, self.config.ome_zarr_version).items():
+            file = f"{path}/{name}".removeprefix("/")
+            self.known.add(file)
+            yield from compare_bytes(self.folder / file, encode_json(content))
+
+    def _know_group(self, path: str) -> str:
+        """Note that a group belongs there; return the file of its metadata."""
+        files = [f"{path}/{name}" for name in group_files(Group(), self.config.ome_zarr_version)]
+        self.known |= set(files)
+        return files[-1]
 
     def _label_place(self, name: str) -> Path:
         """Return the folder of a label image: of the one field that has it, or of all."""
-        having = sorted(
-            file.split("/")[0]
-            for file in self.present
-            if file.endswith(f"/labels/{name}/zarr.json")
-        )
+        having = sorted({file.split("/")[0] for file in self.present if f"/labels/{name}/" in file})
         where = having[0] if len(having) == 1 else "*"
         return self.folder / where / "labels" / name
 
 
 @dataclass
-class _ArrayCheck:
-    """The check of one array: `look` says of each plane whether it is the one written."""
+class _LevelsCheck:
+    """The check of one image, level by level.
+
+    `look` says of each plane whether it is the one written. What the planes give on the further
+    levels is remembered by digest, so that one plane at a time is in memory.
+    """
 
     well: _WellCheck
     path: str
     places: Mapping[PlaneKey, Place]
-    look: Any
+    look: "Look"
+    reduction: Reduction
+    level_count: int = 1
+    reduced: dict[tuple[int, PlaneKey], str] = field(default_factory=dict)
 
-    def run(self, expected: Mapping[str, Any]) -> Iterator[Finding]:
-        """Yield what is wrong: the metadata, else each chunk or shard that is."""
-        well, folder = self.well, self.well.folder / self.path
-        is_sharded = well.config.chunk_strategy is ZarrChunkStrategy.WELL
-        files: dict[str, list[tuple[PlaneKey | None, Place]]] = {}
+    def run(self, layouts: Sequence[ArrayLayout]) -> Iterator[Finding]:
+        """Yield what is wrong; further levels are compared with the first, where it is right."""
+        self.level_count = len(layouts)
+        whole = list(self._check_array(0, layouts[0], self._look_at_plane))
+        yield from whole
+        for number, layout in enumerate(layouts[1:], start=1):
+            if whole:
+                self.well.known |= {
+                    f"{self.path}/{number}/{file}" for file in (layout.file, *self._files(layout))
+                }
+            else:
+                yield from self._check_array(number, layout, self._look_at_level(number))
+
+    def _look_at_plane(self, key: PlaneKey, plane: "NDArray[Any]") -> bool:
+        is_right = self.look(key, plane)
+        for number in range(1, self.level_count):
+            plane = self.reduction.halve(plane)
+            self.reduced[number, key] = self.well.written.plane_digest(plane)
+        return is_right
+
+    def _look_at_level(self, number: int) -> "Look":
+        digest = self.well.written.plane_digest
+        return lambda key, plane: digest(plane) == self.reduced[number, key]
+
+    def _files(self, layout: ArrayLayout) -> dict[str, list[tuple[PlaneKey | None, Place]]]:
+        """Return which planes are in each file of an array; those of holes have no key."""
         keys = {place: key for key, place in self.places.items()}
-        times, channels, slices = expected["shape"][:3]
-        for place in itertools.product(range(times), range(channels), range(slices)):
-            if place in keys or is_sharded:  # with a chunk a plane there is none for a hole
-                files.setdefault(chunk_file(place, well.config), []).append(
-                    (keys.get(place), place)
-                )
-        well.known |= {f"{self.path}/{file}" for file in (GROUP_FILE, *files)}
-        wrong = list(self._check_metadata(folder, expected))
+        files: dict[str, list[tuple[PlaneKey | None, Place]]] = {}
+        for place in keys:
+            files.setdefault(layout.file_of(place), [])
+        times, channels, slices = map(range, layout.shape[:3])
+        for place in itertools.product(times, channels, slices):
+            if (file := layout.file_of(place)) in files:  # a block of holes has none
+                files[file].append((keys.get(place), place))
+        return files
+
+    def _check_array(self, number: int, layout: ArrayLayout, look: "Look") -> Iterator[Finding]:
+        """Yield what is wrong: the metadata, else each chunk or shard that is."""
+        path = f"{self.path}/{number}"
+        folder, files = self.well.folder / path, self._files(layout)
+        self.well.known |= {f"{path}/{file}" for file in (layout.file, *files)}
+        wrong = list(compare_bytes(folder / layout.file, encode_json(layout.metadata())))
         yield from wrong
         if not wrong:
-            read = open_array(folder)
+            read = ArrayReader(folder).read
             for file, planes in files.items():
-                yield from self._check_file(file, planes, read)
-
-    def _check_metadata(self, folder: Path, expected: Mapping[str, Any]) -> Iterator[Finding]:
-        # compared by meaning: another version of zarr may write the same in other words
-        file = folder / GROUP_FILE
-        if not file.is_file():
-            yield Finding("missing", file, "metadata of the array", "no such file")
-            return
-        try:
-            found = read_array_metadata(folder)
-        except InputDataError as error:
-            yield _unreadable(file, error)
-            return
-        # zarr passes over keys that it does not know, as of a misspelt "configuration"
-        unknown = sorted(_keys(read_json(file)) - _keys(expected))
-        if unknown:
-            yield Finding("altered", file, "metadata of the array", f"key {unknown[0]!r}")
-        elif found != expected:
-            key = next(
-                key for key in sorted({*expected, *found}) if expected.get(key) != found.get(key)
-            )
-            yield Finding("altered", file, f"{key} {expected.get(key)}", f"{key} {found.get(key)}")
+                yield from self._check_file(f"{path}/{file}", planes, read, look)
 
     def _check_file(
-        self, file: str, planes: list[tuple[PlaneKey | None, Place]], read: Any
+        self,
+        file: str,
+        planes: list[tuple[PlaneKey | None, Place]],
+        read: "Callable[[Place], NDArray[Any]]",
+        look: "Look",
     ) -> Iterator[Finding]:
         """Yield one finding for a chunk or shard, whatever is wrong with its planes."""
-        path = self.well.folder / self.path / file
-        if f"{self.path}/{file}" not in self.well.present:
+        path = self.well.folder / file
+        if file not in self.well.present:
             yield Finding("missing", path, f"pixels of {_few(planes)}", "no such file")
             return
         wrong = []
@@ -264,20 +286,11 @@ class _ArrayCheck:
             except InputDataError as error:
                 yield _unreadable(path, error)
                 return
-            is_right = not plane.any() if key is None else self.look(key, plane)
+            is_right = not plane.any() if key is None else look(key, plane)
             if not is_right:
                 wrong.append((key, place))
         if wrong:
             yield Finding("altered", path, "pixels as recorded", f"others in {_few(wrong)}")
-
-
-def _keys(value: Any) -> set[str]:
-    """Return the keys of a JSON value and of all values in it."""
-    if isinstance(value, Mapping):
-        return {*value, *(key for inner in value.values() for key in _keys(inner))}
-    if isinstance(value, (list, tuple)):
-        return {key for inner in value for key in _keys(inner)}
-    return set()
 
 
 def _few(planes: list[tuple[PlaneKey | None, Place]]) -> str:

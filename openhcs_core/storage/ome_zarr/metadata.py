@@ -1,34 +1,30 @@
-"""The JSON of OME-Zarr 0.5 plates on zarr v3, and back.
+"""What the groups of an OME-Zarr plate say, and back.
 
-Groups are written as plain JSON. A ``zarr.json`` of a group is three keys; building it with
-zarr-python (0.25 s of CPU to import) or with the models of yaozarrs (0.4 s) would cost a job
-more than writing its images. Tests hold the result against zarr-python, yaozarrs,
-ome-zarr-models and ngio. Keys keep the order they are given here, so equal input gives equal
-bytes.
+Tests hold the result against zarr-python, yaozarrs, ome-zarr-models, ngio and ome-zarr.js.
 """
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from openhcs_core.config import ZarrConfig
 from openhcs_core.errors import InputDataError
 from openhcs_core.planes import split_well
-from openhcs_core.storage.atomic import replace_file
+from openhcs_core.storage.ome_zarr.groups import Group
+from openhcs_core.storage.ome_zarr.layout import AXES
 from openhcs_core.storage.ome_zarr.model import (
     FIELD_NAME,
     LABEL_NAME,
     ChannelMetadata,
     ImageMetadata,
     PlateLayout,
-    well_path,
 )
+from openhcs_core.storage.ome_zarr.pyramid import MEAN, NEAREST, Reduction
 
-GROUP_FILE = "zarr.json"
-OME_ZARR_VERSION = "0.5"
-AXES = ("t", "c", "z", "y", "x")
 _COLORS = ("0000FF", "00FF00", "FF0000", "FF00FF", "00FFFF", "FFFF00", "FFFFFF")
+_KINDS = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,60 +37,12 @@ class DisplayRange:
     end: float
 
 
-def encode_json(content: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a metadata file."""
-    return json.dumps(content, indent=1, allow_nan=False).encode() + b"\n"
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a metadata file, whole or not at all."""
-    with replace_file(path) as stream:
-        stream.write(encode_json(content))
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a metadata file.
-
-    Raises
-    ------
-    InputDataError
-        It is missing or no JSON object.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise InputDataError(
-            f"{path}: no such file; the store is incomplete or its path is wrong"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputDataError(
-            f"{path}: expected zarr metadata, found {error}; write it again"
-        ) from error
-    if not isinstance(content, dict):
-        raise InputDataError(
-            f"{path}: expected a JSON object, found {type(content).__name__}; write it again"
-        )
-    return content
-
-
-def group(ome: Mapping[str, Any] | None = None, openhcs: Mapping[str, Any] | None = None) -> Any:
-    """Return a group's ``zarr.json`` with OME-Zarr attributes and our own."""
-    attributes: dict[str, Any] = {}
-    if ome is not None:
-        attributes["ome"] = {"version": OME_ZARR_VERSION, **ome}
-    if openhcs is not None:
-        attributes["openhcs"] = dict(openhcs)
-    return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-
-
-def plate_group(layout: PlateLayout) -> Any:
-    """Return the plate's ``zarr.json``; rows and columns are those that have wells."""
+def plate_group(layout: PlateLayout) -> Group:
+    """Return the plate's group; rows and columns are those that have wells."""
     places = [split_well(well) for well in layout.wells]
     rows = list(dict.fromkeys(row for row, _ in places))
     columns = sorted({column for _, column in places})
     plate = {
-        # The attributes carry the version already; the 0.5 text asks for it here as well.
-        "version": OME_ZARR_VERSION,
         "name": layout.name,
         "field_count": layout.field_count,
         "rows": [{"name": row} for row in rows],
@@ -108,17 +56,20 @@ def plate_group(layout: PlateLayout) -> Any:
             for row, column in places
         ],
     }
-    return group({"plate": plate})
+    return Group({"plate": plate})
 
 
-def well_group(field_paths: Mapping[int, str], metadata: ImageMetadata) -> Any:
-    """Return a well's ``zarr.json``: its fields, which site each is, and the plate's axes."""
+def well_group(
+    field_paths: Mapping[int, str], metadata: ImageMetadata, config: ZarrConfig
+) -> Group:
+    """Return a well's group: its fields, which site each is, the plate's axes, how it is stored."""
     paths = sorted(field_paths.values(), key=lambda path: (len(path), path))
     openhcs = {
         "fields": {str(site): field_paths[site] for site in sorted(field_paths)},
         "image_metadata": dataclasses.asdict(metadata),
+        "zarr_config": config.model_dump(mode="json"),
     }
-    return group({"well": {"images": [{"path": path} for path in paths]}}, openhcs)
+    return Group({"well": {"images": [{"path": path} for path in paths]}}, openhcs)
 
 
 def image_group(
@@ -126,8 +77,9 @@ def image_group(
     metadata: ImageMetadata,
     planes: Mapping[str, list[int]],
     ranges: Mapping[int, DisplayRange],
-) -> Any:
-    """Return a field's ``zarr.json``.
+    level_count: int = 1,
+) -> Group:
+    """Return a field's group.
 
     Parameters
     ----------
@@ -139,39 +91,44 @@ def image_group(
         ``[t, c, z]`` of each plane that exists, by plane name.
     ranges : mapping of int to DisplayRange
         By position on the c axis; channels without planes have none.
+    level_count : int
+        Levels of its pyramid, itself included.
     """
     channels = [
         _omero_channel(channel, _color(metadata, position), ranges.get(position))
         for position, channel in enumerate(metadata.channels)
     ]
-    ome = {"multiscales": [_multiscale(name, metadata)], "omero": {"channels": channels}}
-    return group(ome, {"planes": dict(planes)})
+    multiscale = _multiscale(name, metadata, level_count, MEAN)
+    ome = {"multiscales": [multiscale], "omero": {"channels": channels}}
+    return Group(ome, {"planes": dict(planes)})
 
 
-def label_group(name: str, metadata: ImageMetadata, planes: Mapping[str, list[int]]) -> Any:
-    """Return a label image's ``zarr.json``."""
+def label_group(
+    name: str, metadata: ImageMetadata, planes: Mapping[str, list[int]], level_count: int = 1
+) -> Group:
+    """Return a label image's group; see :func:`image_group`."""
     ome = {
-        "multiscales": [_multiscale(name, metadata)],
+        "multiscales": [_multiscale(name, metadata, level_count, NEAREST)],
         "image-label": {"source": {"image": "../../"}},
     }
-    return group(ome, {"planes": dict(planes)})
+    return Group(ome, {"planes": dict(planes)})
 
 
-def labels_group(names: Iterable[str]) -> Any:
-    """Return the ``zarr.json`` of the group that holds a field's label images."""
-    return group({"labels": list(names)})
+def labels_group(names: Iterable[str]) -> Group:
+    """Return the group that holds a field's label images."""
+    return Group({"labels": list(names)})
 
 
-def parse_image_metadata(well_json: Mapping[str, Any], source: object) -> ImageMetadata:
-    """Read the axes back from a well's ``zarr.json``.
+def parse_image_metadata(well: Group, source: object) -> ImageMetadata:
+    """Read the axes back from a well's group.
 
     Raises
     ------
     InputDataError
-        `well_json` was not written by :func:`well_group`.
+        `well` was not written by :func:`well_group`.
     """
     try:
-        stored = dict(well_json["attributes"]["openhcs"]["image_metadata"])
+        stored = dict(well.openhcs["image_metadata"])
         stored["channels"] = tuple(ChannelMetadata(**c) for c in stored["channels"])
         for axis in ("z_indices", "timepoints", "sites"):
             stored[axis] = tuple(stored[axis])
@@ -180,10 +137,18 @@ def parse_image_metadata(well_json: Mapping[str, Any], source: object) -> ImageM
         raise not_ours(source, "openhcs.image_metadata") from error
 
 
-def parse_fields(well_json: Mapping[str, Any], source: object) -> dict[int, str]:
-    """Return the field of each site from a well's ``zarr.json``."""
+def parse_zarr_config(well: Group, source: object) -> ZarrConfig:
+    """Read back how a well is stored."""
     try:
-        fields = well_json["attributes"]["openhcs"]["fields"]
+        return ZarrConfig.model_validate(well.openhcs["zarr_config"])
+    except (KeyError, ValidationError) as error:
+        raise not_ours(source, "openhcs.zarr_config") from error
+
+
+def parse_fields(well: Group, source: object) -> dict[int, str]:
+    """Return the field of each site from a well's group."""
+    try:
+        fields = well.openhcs["fields"]
         found = {int(site): str(path) for site, path in fields.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise not_ours(source, "openhcs.fields") from error
@@ -192,10 +157,10 @@ def parse_fields(well_json: Mapping[str, Any], source: object) -> dict[int, str]
     return found
 
 
-def parse_labels(labels_json: Mapping[str, Any], source: object) -> list[str]:
+def parse_labels(labels: Group, source: object) -> list[str]:
     """Return the names of a field's label images."""
     try:
-        names = [str(name) for name in labels_json["attributes"]["ome"]["labels"]]
+        names = [str(name) for name in labels.ome["labels"]]
     except (KeyError, TypeError) as error:
         raise not_ours(source, "ome.labels") from error
     if not all(LABEL_NAME.fullmatch(name) for name in names):
@@ -203,10 +168,10 @@ def parse_labels(labels_json: Mapping[str, Any], source: object) -> list[str]:
     return names
 
 
-def parse_planes(image_json: Mapping[str, Any], source: object) -> dict[str, tuple[int, int, int]]:
+def parse_planes(image: Group, source: object) -> dict[str, tuple[int, int, int]]:
     """Return ``(t, c, z)`` of each plane of an image or label image, by plane name."""
     try:
-        planes = image_json["attributes"]["openhcs"]["planes"]
+        planes = image.openhcs["planes"]
         return {str(name): (int(t), int(c), int(z)) for name, (t, c, z) in planes.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise not_ours(source, "openhcs.planes") from error
@@ -220,33 +185,33 @@ def not_ours(source: object, key: str) -> InputDataError:
     )
 
 
-def well_file(store: Path, well: str) -> Path:
-    """Return the ``zarr.json`` of a well."""
-    return store / well_path(well) / GROUP_FILE
-
-
-def _multiscale(name: str, metadata: ImageMetadata) -> dict[str, Any]:
+def _multiscale(
+    name: str, metadata: ImageMetadata, level_count: int, reduction: Reduction
+) -> dict[str, Any]:
     """Return one image's axes and scales; a scale nobody knows is 1 and has no unit."""
     size, step, time = metadata.pixel_size_um, metadata.z_step_um, metadata.time_step_s
+    known = dict(zip(AXES, (time, None, step, size, size), strict=True))
+    units = {"time": "second", "space": "micrometer"}
     axes = [
-        _axis("t", "time", "second" if time is not None else None),
-        _axis("c", "channel", None),
-        _axis("z", "space", "micrometer" if step is not None else None),
-        _axis("y", "space", "micrometer" if size is not None else None),
-        _axis("x", "space", "micrometer" if size is not None else None),
+        {"name": axis, "type": _KINDS[axis]}
+        | ({} if known[axis] is None else {"unit": units[_KINDS[axis]]})
+        for axis in AXES
     ]
-    scale = [1.0 if value is None else float(value) for value in (time, 1.0, step, size, size)]
-    transformations = [{"type": "scale", "scale": scale}]
-    return {
-        "name": name,
-        "axes": axes,
-        "datasets": [{"path": "0", "coordinateTransformations": transformations}],
-    }
+    scale = [1.0 if value is None else float(value) for value in known.values()]
+    levels = [_level(number, scale, reduction) for number in range(level_count)]
+    multiscale = {"name": name, "axes": axes, "datasets": levels}
+    return multiscale | ({"type": reduction.name} if level_count > 1 else {})
 
 
-def _axis(name: str, kind: str, unit: str | None) -> dict[str, str]:
-    axis = {"name": name, "type": kind}
-    return axis if unit is None else {**axis, "unit": unit}
+def _level(number: int, scale: list[float], reduction: Reduction) -> dict[str, Any]:
+    """Return the scale of a level, and where its first pixel is: amid those it was made of."""
+    factors = [1, 1, 1, 2**number, 2**number]
+    scaled = [size * factor for size, factor in zip(scale, factors, strict=True)]
+    transformations: list[dict[str, Any]] = [{"type": "scale", "scale": scaled}]
+    if number > 0 and reduction.is_centred:
+        shift = [size * (factor - 1) / 2 for size, factor in zip(scale, factors, strict=True)]
+        transformations.append({"type": "translation", "translation": shift})
+    return {"path": str(number), "coordinateTransformations": transformations}
 
 
 def _color(metadata: ImageMetadata, position: int) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from openhcs_core.config import OmeZarrVersion
 from openhcs_core.errors import InputDataError, StorageResolutionError
 from openhcs_core.planes import PlaneKey, split_well, well_order
 from openhcs_core.storage.listing import in_natural_order
@@ -32,11 +33,14 @@ class PlateLayout:
         For example ``("A01", "B02")``; sorted into plate order.
     field_count : int
         The largest number of sites a well has.
+    version : str
+        Of OME-Zarr.
     """
 
     name: str
     wells: tuple[str, ...]
     field_count: int
+    version: OmeZarrVersion = "0.5"
 
     def __post_init__(self) -> None:
         """Sort the wells and refuse what is no plate."""

@@ -11,20 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openhcs_core.config import ZarrConfig
+from openhcs_core.config import ZARR_GROUP_FILES, ZarrConfig
 from openhcs_core.errors import InputDataError, StorageResolutionError
 from openhcs_core.planes import PlaneKey, split_well
 from openhcs_core.storage.atomic import TEMPORARY_PREFIX, replace_file, temporary_name
-from openhcs_core.storage.ome_zarr.arrays import WrittenArray, write_array
+from openhcs_core.storage.folder_lock import locked_folder
+from openhcs_core.storage.ome_zarr.arrays import WrittenImage, write_levels
+from openhcs_core.storage.ome_zarr.groups import Group, group_files, remove_group, write_group
 from openhcs_core.storage.ome_zarr.metadata import (
-    GROUP_FILE,
-    group,
     image_group,
     label_group,
     labels_group,
     plate_group,
     well_group,
-    write_json,
 )
 from openhcs_core.storage.ome_zarr.model import (
     FieldImages,
@@ -32,15 +31,18 @@ from openhcs_core.storage.ome_zarr.model import (
     PlateLayout,
     well_path,
 )
+from openhcs_core.storage.ome_zarr.pyramid import MEAN, NEAREST
+from openhcs_core.storage.ome_zarr.tensorstore_ import WriteQueue
 
 if TYPE_CHECKING:
     from openhcs_core.storage.ome_zarr.model import PlaneSource
 
 _DEFAULT_CONFIG = ZarrConfig()
+_MB = 10**6
 
 
 def write_plate_metadata(store: Path, layout: PlateLayout) -> None:
-    """Write the groups of a plate and its rows; the plate's ``zarr.json`` comes last.
+    """Write the groups of a plate's rows, then the plate's own.
 
     Parameters
     ----------
@@ -49,14 +51,22 @@ def write_plate_metadata(store: Path, layout: PlateLayout) -> None:
     layout : PlateLayout
         Its wells.
     """
-    for path, content in plate_files(layout).items():
-        write_json(store / path, content)
+    for path, group in _plate_groups(layout).items():
+        write_group(store / path, group, layout.version)
 
 
 def plate_files(layout: PlateLayout) -> dict[str, Any]:
-    """Return the content of each metadata file of a plate, its own last."""
+    """Return the content of each metadata file of a plate, by path, its own last."""
+    return {
+        f"{path}/{name}".removeprefix("./"): content
+        for path, group in _plate_groups(layout).items()
+        for name, content in group_files(group, layout.version).items()
+    }
+
+
+def _plate_groups(layout: PlateLayout) -> dict[str, Group]:
     rows = dict.fromkeys(split_well(well)[0] for well in layout.wells)
-    return {f"{row}/{GROUP_FILE}": group() for row in rows} | {GROUP_FILE: plate_group(layout)}
+    return {row: Group() for row in rows} | {".": plate_group(layout)}
 
 
 def write_well(
@@ -68,11 +78,12 @@ def write_well(
     *,
     confirm: Callable[[], None] | None = None,
 ) -> None:
-    """Write a whole well, replacing what was there; its ``zarr.json`` comes last.
+    """Write a whole well, replacing what was there; its group (``zarr.json``) comes last.
 
-    All fields are built in a temporary folder and then renamed: a well with a ``zarr.json``
+    All fields are built in a temporary folder and then renamed: a well that is a group
     has all its fields, whole, and no others. An error while they are built leaves the well
     as it was. Nothing outside the well's folder is touched. Equal input gives equal bytes.
+    Of two writers of one well the second waits for the first.
 
     Parameters
     ----------
@@ -85,7 +96,7 @@ def write_well(
     image_metadata : ImageMetadata
         Axes that all fields of the plate share.
     zarr_config : ZarrConfig
-        Chunks and codec.
+        Chunks, codec, pyramid and version.
     confirm : callable, optional
         Called when all fields are built, before the first rename; raises to stop.
 
@@ -95,17 +106,19 @@ def write_well(
         Planes of one field differ in shape or dtype, or labels are no integers of that shape.
     StorageResolutionError
         A field or plane that does not belong here.
-    ConfigError
-        The compression level is not one that the codec has.
+    OSError
+        The well's folder cannot be written; DiskFullError where there is no room.
     """
     folder = store / well_path(well)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _stage(folder) as stage:
-        written = _write_fields(stage, well, fields, image_metadata, zarr_config)
-        if confirm is not None:
-            confirm()
-        _replace_fields(stage, set(written.values()), folder)
-    write_json(folder / GROUP_FILE, well_group(written, image_metadata))
+    with locked_folder(folder):
+        with _stage(folder) as stage:
+            with WriteQueue(zarr_config.max_shard_mb * _MB // 2) as queue:
+                written = _write_fields(stage, well, fields, image_metadata, zarr_config, queue)
+            if confirm is not None:
+                confirm()
+            _replace_fields(stage, set(written.values()), folder)
+        group = well_group(written, image_metadata, zarr_config)
+        write_group(folder, group, zarr_config.ome_zarr_version)
 
 
 def restore_well(
@@ -120,25 +133,27 @@ def restore_well(
     Parameters
     ----------
     fill : callable
-        Puts the files of the well, its ``zarr.json`` among them, into the folder it is given.
+        Puts the files of the well, its group's among them, into the folder it is given.
     confirm : callable, optional
         Called when that is done, before the first rename; raises to stop.
     """
     folder = store / well_path(well)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _stage(folder) as stage:
-        fill(stage)
-        if confirm is not None:
-            confirm()
-        content = (stage / GROUP_FILE).read_bytes()
-        _replace_fields(stage, {entry.name for entry in stage.iterdir() if entry.is_dir()}, folder)
-    with replace_file(folder / GROUP_FILE) as stream:
-        stream.write(content)
+    with locked_folder(folder):
+        with _stage(folder) as stage:
+            fill(stage)
+            if confirm is not None:
+                confirm()
+            files = {path.name: path.read_bytes() for path in stage.iterdir() if path.is_file()}
+            fields = {entry.name for entry in stage.iterdir() if entry.is_dir()}
+            _replace_fields(stage, fields, folder)
+        for name in sorted(files, key=lambda name: name in ZARR_GROUP_FILES.values()):
+            with replace_file(folder / name) as stream:
+                stream.write(files[name])
 
 
 def _replace_fields(stage: Path, fields: set[str], folder: Path) -> None:
     """Put finished fields in place of all that the well had."""
-    (folder / GROUP_FILE).unlink(missing_ok=True)
+    remove_group(folder)
     for path in sorted(fields):
         _swap(stage, path, folder)
     _remove_other_folders(folder, keep={*fields, stage.name})
@@ -150,6 +165,7 @@ def _write_fields(
     fields: Iterable[FieldImages],
     metadata: ImageMetadata,
     config: ZarrConfig,
+    queue: WriteQueue,
 ) -> dict[int, str]:
     """Build each field in `stage`; return the fields' names by site."""
     written: dict[int, str] = {}
@@ -159,7 +175,7 @@ def _write_fields(
             raise StorageResolutionError(
                 f"well {well}: site {images.site} or field {images.path!r} is given twice"
             )
-        _write_field(stage / images.path, well, images, metadata, config)
+        _write_field(stage / images.path, well, images, metadata, config, queue)
         written[images.site] = images.path
     return written
 
@@ -170,17 +186,19 @@ def _write_field(
     images: FieldImages,
     metadata: ImageMetadata,
     config: ZarrConfig,
+    queue: WriteQueue,
 ) -> None:
-    name = field_name(well, images.path)
+    name, version = field_name(well, images.path), config.ome_zarr_version
     places = plane_places(images.planes, metadata)
-    shape = (len(metadata.timepoints), len(metadata.channels), len(metadata.z_indices))
-    written = write_array(folder / "0", _in_order(images.planes, places), shape, config)
+    outer = (len(metadata.timepoints), len(metadata.channels), len(metadata.z_indices))
+    written = write_levels(folder, _in_order(images.planes, places), outer, config, MEAN, queue)
     for label in sorted(images.labels):
-        _write_label(folder, label, images.labels[label], metadata, config, written)
+        _write_label(folder, label, images.labels[label], metadata, config, written, queue)
     if images.labels:
-        write_json(folder / "labels" / GROUP_FILE, labels_group(sorted(images.labels)))
+        write_group(folder / "labels", labels_group(sorted(images.labels)), version)
     planes = {key.filename: list(place) for key, place in places.items()}
-    write_json(folder / GROUP_FILE, image_group(name, metadata, planes, written.ranges))
+    group = image_group(name, metadata, planes, written.ranges, len(written.shapes))
+    write_group(folder, group, version)
 
 
 def _write_label(
@@ -189,26 +207,28 @@ def _write_label(
     sources: "Mapping[PlaneKey, PlaneSource]",
     metadata: ImageMetadata,
     config: ZarrConfig,
-    image: WrittenArray,
+    image: WrittenImage,
+    queue: WriteQueue,
 ) -> None:
     """Write one label image; it is of one channel, so its c axis has length 1."""
     folder = field_folder / "labels" / name
     places = label_places(sources, metadata)
-    shape = (len(metadata.timepoints), 1, len(metadata.z_indices))
-    written = write_array(folder / "0", _in_order(sources, places), shape, config)
+    outer = (len(metadata.timepoints), 1, len(metadata.z_indices))
+    written = write_levels(folder, _in_order(sources, places), outer, config, NEAREST, queue)
     key = next(iter(places))
     if "int" not in written.dtype:
         raise InputDataError(
             f"{key.filename}: label image {name!r} expected whole numbers, found {written.dtype}; "
             "a label is the number of an object"
         )
-    if written.plane_shape != image.plane_shape:
+    if written.shapes != image.shapes:
         raise InputDataError(
             f"{key.filename}: label image {name!r} expected the shape of its image "
-            f"{image.plane_shape}, found {written.plane_shape}"
+            f"{image.shapes[0]}, found {written.shapes[0]}"
         )
     planes = {key.filename: list(place) for key, place in places.items()}
-    write_json(folder / GROUP_FILE, label_group(name, metadata, planes))
+    group = label_group(name, metadata, planes, len(written.shapes))
+    write_group(folder, group, config.ome_zarr_version)
 
 
 def plane_places(

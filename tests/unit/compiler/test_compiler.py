@@ -10,6 +10,7 @@ from openhcs_core.config import (
     PipelineConfig,
     StepConfig,
     VFSConfig,
+    ZarrConfig,
     load_yaml,
     validate,
 )
@@ -194,10 +195,11 @@ def test_channels_can_be_projected_without_a_component_dict(compile_text):
     assert plan.steps[0].store.channels == {"1": "DAPI"}
 
 
-def test_kept_channels_with_fewer_z_are_warned_about(compile_text, index):
+@pytest.fixture
+def warnings(index):
     document = LocatedDocument("pipeline.yaml", {}, {})
 
-    def warnings(func, **settings):
+    def find(func, zarr=None, **settings):
         steps = (StepConfig(name="s", func=func, **settings),)
         request = CompileRequest(
             plate="demo",
@@ -205,11 +207,28 @@ def test_kept_channels_with_fewer_z_are_warned_about(compile_text, index):
             wells=index.wells,
             pipeline=PipelineConfig(steps=steps),
             document=document,
-            storage=VFSConfig(),
+            storage=VFSConfig(zarr=zarr or ZarrConfig()),
             functions=FUNCTIONS,
         )
         return find_warnings(compile_plate(request), request)
 
+    return find
+
+
+def test_fields_too_large_for_one_file_are_said_before_the_run(warnings):
+    whole = {"variable_components": ("z_index",)}
+    assert warnings("openhcs:max_projection", ZarrConfig(max_shard_mb=2), **whole) == ()
+    (text,) = warnings(
+        "openhcs:max_projection", ZarrConfig(max_shard_mb=1), output_dtype="float64", **whole
+    )
+    assert text.startswith("kept images of step 's': a field of 3 planes of ")
+    assert "float64 is 2 MB, over the 1 of storage.zarr.max_shard_mb" in text
+    assert text.endswith("it gets 3 files instead of one")
+    by_plane = ZarrConfig(max_shard_mb=1, chunk_strategy="FILE")
+    assert not warnings("openhcs:max_projection", by_plane, output_dtype="float64", **whole)
+
+
+def test_kept_channels_with_fewer_z_are_warned_about(warnings):
     assert warnings("openhcs:max_projection", variable_components=("z_index",)) == ()
     ragged = warnings("openhcs:tophat")
     assert [text.split(": ")[1] for text in ragged] == [

@@ -27,6 +27,7 @@ PIPELINE = """steps:
     func: {openhcs:count_cells_single_channel: {detection_method: threshold}}
 """
 CHUNKED = "storage: {zarr: {chunk_strategy: FILE}}\n"
+OLD = 'storage: {zarr: {ome_zarr_version: "0.4", pyramid_levels: 2}}\n'
 EVERYTHING = VerifyOptions(cache=True, raw=True)
 
 
@@ -107,6 +108,30 @@ def test_results_as_written_have_no_problem(project):
     assert found.size_bytes > 2 * 2 * 64 * 64
     after = {path: path.stat().st_mtime_ns for path in Path().rglob("*") if path.is_file()}
     assert before == after
+
+
+@pytest.mark.parametrize("extra", ["", CHUNKED.replace("FILE", "FILE, pyramid_levels: 3"), OLD])
+def test_every_level_of_a_pyramid_and_every_version_is_verified(tmp_path, monkeypatch, extra):
+    write_imagexpress_plate(tmp_path / "plate", (1,), (300, 300))
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text(f"{extra}plates:\n  demo: {{path: plate}}\n")
+    (tmp_path / "config/pipeline.yaml").write_text(PIPELINE)
+    monkeypatch.chdir(tmp_path)
+    run_all()
+    assert _verify().problems == ()
+    field = Path(STORE, "A/01/1")
+    files = [path for path in sorted(field.rglob("*")) if path.is_file()]
+    levels = {path.relative_to(field).parts[0] for path in files} - {"labels"}
+    assert {"0", "1"} < levels
+    for path in files:
+        content, stat = path.read_bytes(), path.stat()
+        _flip(path, len(content) // 2)
+        problems = _verify(options=VerifyOptions()).problems
+        assert problems, path
+        assert str(field) in problems[0].path
+        path.write_bytes(content)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert _verify().problems == ()
 
 
 DEMO = "results/demo"

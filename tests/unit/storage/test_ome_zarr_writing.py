@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from numcodecs import blosc
 
 from openhcs_core.config import ZarrChunkStrategy, ZarrConfig
 from openhcs_core.errors import InputDataError, StorageResolutionError
@@ -28,7 +27,9 @@ from openhcs_core.storage import (
     write_plate_metadata,
     write_well,
 )
-from openhcs_core.storage.ome_zarr.arrays import write_array
+from openhcs_core.storage.ome_zarr.arrays import write_levels
+from openhcs_core.storage.ome_zarr.pyramid import MEAN
+from openhcs_core.storage.ome_zarr.tensorstore_ import WriteQueue
 from openhcs_core.testing.storage import assert_same_array
 
 METADATA = ImageMetadata(
@@ -57,28 +58,19 @@ def fields_of(well, planes=lambda key: np.full((20, 30), value_of(key), "uint16"
     ]
 
 
-@pytest.fixture
-def many_threads():
-    """Make blosc use threads, as another library of the process may."""
-    before = blosc.use_threads
-    blosc.use_threads, count = True, blosc.set_nthreads(8)
-    yield
-    blosc.use_threads = before
-    blosc.set_nthreads(count)
-
-
+@pytest.mark.parametrize("version", ["0.5", "0.4"])
 @pytest.mark.parametrize("strategy", ZarrChunkStrategy)
-def test_chunks_are_the_same_bytes_with_blosc_in_threads(tmp_path, strategy, many_threads):
-    image = np.random.default_rng(0).poisson(300, (700, 700)).astype("uint16")
-    contents = []
+def test_files_are_the_same_bytes_however_threads_go(tmp_path, strategy, version):
+    images = np.random.default_rng(0).poisson(300, (6, 700, 700)).astype("uint16")
+    config = ZarrConfig(chunk_strategy=strategy, ome_zarr_version=version)
+    trees = []
     for number in range(5):
         folder = tmp_path / str(number)
-        planes = [("plane", (0, 0, 0), image)]
-        write_array(folder, planes, (1, 1, 1), ZarrConfig(chunk_strategy=strategy))
-        (chunk,) = (path for path in folder.joinpath("c").rglob("*") if path.is_file())
-        contents.append(chunk.read_bytes())
-    assert blosc.use_threads is True
-    assert set(contents) == {contents[0]}
+        planes = [("plane", (0, at // 3, at % 3), image) for at, image in enumerate(images)]
+        with WriteQueue(1_000_000) as queue:
+            write_levels(folder, planes, (1, 2, 3), config, MEAN, queue)
+        trees.append(tree(folder))
+    assert all(found == trees[0] for found in trees)
 
 
 def write_one(store, well):
@@ -148,7 +140,7 @@ for name, given in (("a", planes), ("b", backwards)):
 def test_equal_input_gives_equal_bytes_in_any_order(tmp_path, strategy):
     subprocess.run([sys.executable, "-c", TWICE, str(tmp_path), strategy], check=True)
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
-    assert len(tree(tmp_path / "a")) == (11 if strategy is ZarrChunkStrategy.WELL else 14)
+    assert len(tree(tmp_path / "a")) == (23 if strategy is ZarrChunkStrategy.WELL else 32)
 
 
 def test_planes_are_loaded_once_in_order_and_not_kept(tmp_path):
