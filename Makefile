@@ -2,15 +2,18 @@
 # Both set up what they need in .venv; nothing outside this folder is changed.
 PYTHON ?= python3
 VENV := .venv
+PROTOTYPE := .venv-prototype
 BIN := $(VENV)/bin
 CORES ?= all
 PYTEST_WORKERS ?= 2
+# what `make test` tests the conversions of; one that is missing then fails. Empty: what is installed
+export OPENHCS_TEST_MEMORY_TYPES ?= numpy,torch,tensorflow,jax,pyclesperanto
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check lint types pytest test-all fmt golden schemas clean
+.PHONY: help demo test setup check lint types pytest test-all test-gpu test-prototype fmt golden schemas clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,10 +40,16 @@ types: $(BIN)/.installed-dev ## mypy, strict
 	$(BIN)/mypy
 
 pytest: $(BIN)/.installed-dev
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not gpu and not thorough"
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not gpu and not prototype and not thorough"
 
 test-all: $(BIN)/.installed-dev lint types ## Everything this machine can run
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not gpu and not prototype"
+
+test-gpu: $(BIN)/.installed-dev ## What needs a CUDA device, with the libraries installed there
+	OPENHCS_TEST_MEMORY_TYPES= $(BIN)/pytest -m gpu
+
+test-prototype: $(PROTOTYPE)/.installed ## pyclesperanto-prototype, in an environment with numpy < 2
+	PYTHONPATH=$(CURDIR) $(PROTOTYPE)/bin/python -m pytest -m prototype tests/conformance/memory
 
 fmt: $(BIN)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
@@ -54,7 +63,7 @@ schemas: $(BIN)/.installed-dev ## Rewrite workflow/schemas from the models
 	$(BIN)/python -m openhcs_core.config.schemas workflow/schemas
 
 clean: ## Remove results and the environment
-	rm -rf results .snakemake $(VENV)
+	rm -rf results .snakemake $(VENV) $(PROTOTYPE)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 1))' \
@@ -66,6 +75,15 @@ $(BIN)/.installed: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
+# torch alone and first: a mirror may have a CPU build of this version, and of this one only, which
+# is a tenth of the size; elsewhere any will do
 $(BIN)/.installed-dev: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet 'torch==2.13.0' || $(BIN)/python -m pip install --quiet 'torch>=2.4'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,frameworks]'
 	@touch $@ $(BIN)/.installed
+
+# only openhcs_core.memory is imported there: the rest needs numpy 2
+$(PROTOTYPE)/.installed: $(BIN)/python pyproject.toml
+	$(PYTHON) -m venv $(PROTOTYPE)
+	$(PROTOTYPE)/bin/python -m pip install --quiet 'numpy<2' pyclesperanto-prototype pydantic natsort ruamel.yaml pytest
+	@touch $@

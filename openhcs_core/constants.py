@@ -1,6 +1,10 @@
 """Names that every room shares: storage backends, memory types, image components."""
 
 from enum import StrEnum
+from importlib.metadata import entry_points
+
+MEMORY_ENTRY_POINTS = "openhcs.memory"
+"""Other distributions add memory types as entry points of this group: ``name = "module:Class"``."""
 
 
 class Backend(StrEnum):
@@ -13,7 +17,11 @@ class Backend(StrEnum):
 
 
 class MemoryType(StrEnum):
-    """The array libraries a function may be written for."""
+    """The array libraries a function may be written for.
+
+    Those of other distributions (:data:`MEMORY_ENTRY_POINTS`) are members from when they are first
+    asked for by name.
+    """
 
     NUMPY = "numpy"
     CUPY = "cupy"
@@ -22,6 +30,15 @@ class MemoryType(StrEnum):
     JAX = "jax"
     PYCLESPERANTO = "pyclesperanto"
     UNKNOWN = "unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "MemoryType | None":
+        if not isinstance(value, str) or value not in entry_points(group=MEMORY_ENTRY_POINTS).names:
+            return None
+        member = str.__new__(cls, value)
+        member._name_, member._value_ = value.upper(), value
+        cls._value2member_map_[value] = member  # one object for a name: members are compared by it
+        return member
 
 
 GPU_MEMORY_TYPES = frozenset(

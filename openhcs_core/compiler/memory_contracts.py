@@ -6,6 +6,7 @@ from openhcs_core.compiler.places import PlacedFunction, placed_groups
 from openhcs_core.compiler.request import CompileRequest, ErrorList
 from openhcs_core.constants import MemoryType
 from openhcs_core.errors import raise_all
+from openhcs_core.memory import remedy_for
 from openhcs_core.plan import StepPlan
 
 
@@ -77,6 +78,7 @@ def _check_declared(
         if memory_type not in request.memory_types:
             errors.add(
                 f"{prefix}Unsupported {side} memory type: {memory_type}, declared by "
-                f"{function.ref}; use a function of {', '.join(request.memory_types)}",
+                f"{function.ref}: its library is not installed here; "
+                f"{remedy_for(memory_type)}, or use a function of another memory type",
                 at,
             )

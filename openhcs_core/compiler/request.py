@@ -16,7 +16,7 @@ from openhcs_core.config import (
 )
 from openhcs_core.constants import MemoryType
 from openhcs_core.errors import CompileError, OpenHCSError, located
-from openhcs_core.memory import FRAMEWORKS
+from openhcs_core.memory import installed_memory_types
 from openhcs_core.microscopes import PlateIndex
 from openhcs_core.plan import FunctionPlan
 from openhcs_core.registry import FunctionMetadata
@@ -48,7 +48,7 @@ class CompileRequest:
     functions : FunctionCatalogue
         Function metadata by reference.
     memory_types : tuple of MemoryType
-        The memory types a job can hold.
+        The memory types a job can hold: those whose libraries are installed here.
     gpu : str
         ``auto``: jobs that can use a GPU ask for it; ``none``: there is no GPU.
     origins : mapping of key path to Origin
@@ -67,9 +67,7 @@ class CompileRequest:
     document: LocatedDocument
     storage: ImageStorageConfig
     functions: FunctionCatalogue
-    memory_types: tuple[MemoryType, ...] = field(
-        default_factory=lambda: tuple(MemoryType(name) for name in FRAMEWORKS)
-    )
+    memory_types: tuple[MemoryType, ...] = field(default_factory=installed_memory_types)
     gpu: Literal["auto", "none"] = "auto"
     origins: Mapping[KeyPath, Origin] = field(default_factory=dict)
 

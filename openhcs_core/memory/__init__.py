@@ -1,8 +1,27 @@
-"""Memory types: declaring them, telling them apart, stacking planes in them."""
+"""Memory types: declaring them, telling them apart, converting and stacking their arrays."""
 
-from openhcs_core.memory.decorators import memory_types, numpy
-from openhcs_core.memory.detection import detect_memory_type
-from openhcs_core.memory.frameworks import FRAMEWORKS, get_framework
+from openhcs_core.memory.casting import cast_array
+from openhcs_core.memory.conversion import convert_memory, plan_conversion
+from openhcs_core.memory.decorators import (
+    cupy,
+    jax,
+    memory_types,
+    numpy,
+    pyclesperanto,
+    tensorflow,
+    torch,
+)
+from openhcs_core.memory.detection import detect_memory_type, require_memory_type
+from openhcs_core.memory.frameworks import (
+    FRAMEWORKS,
+    Framework,
+    FrameworkEntry,
+    discover_frameworks,
+    get_framework,
+    installed_memory_types,
+    remedy_for,
+)
+from openhcs_core.memory.layout import ArrayFacts, ArrayLayout
 from openhcs_core.memory.routes import (
     ConversionHop,
     ConversionMethod,
@@ -13,14 +32,30 @@ from openhcs_core.memory.stack_utils import stack_slices, unstack_slices
 
 __all__ = [
     "FRAMEWORKS",
+    "ArrayFacts",
+    "ArrayLayout",
     "ConversionHop",
     "ConversionMethod",
     "ConversionRoute",
+    "Framework",
+    "FrameworkEntry",
+    "cast_array",
+    "convert_memory",
+    "cupy",
     "detect_memory_type",
+    "discover_frameworks",
     "find_route",
     "get_framework",
+    "installed_memory_types",
+    "jax",
     "memory_types",
     "numpy",
+    "plan_conversion",
+    "pyclesperanto",
+    "remedy_for",
+    "require_memory_type",
     "stack_slices",
+    "tensorflow",
+    "torch",
     "unstack_slices",
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from openhcs_core.constants import Component, MemoryType
 from openhcs_core.errors import OutOfMemoryError, StepFunctionError
-from openhcs_core.memory import stack_slices, unstack_slices
+from openhcs_core.memory import cast_array, get_framework, stack_slices, unstack_slices
 from openhcs_core.plan import FunctionPlan, SpecialInputPlan, SpecialOutputPlan
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.seeds import SEED_PARAMETER, call_seed, seed_generators, seed_parameter
@@ -102,7 +102,7 @@ def run_chain(
         slices = (
             call.run_slices(planes, at)
             if function.slice_by_slice
-            else [call.run(_stacked(planes, whole, function, who), at)]
+            else [call.run(_stacked(planes, whole, function, who_calls), at)]
         )
         whole = None
         planes = [plane for result in slices for plane in result.planes]
@@ -207,6 +207,8 @@ class _Call:
         if SEED_PARAMETER in parameters and parameters[SEED_PARAMETER] is None:
             parameters[SEED_PARAMETER] = seed_parameter(seed)
         seed_generators(seed)
+        for kind in libraries_of(self.plan):
+            get_framework(kind).seed(seed)
         try:
             return self.function(stack, **parameters, **special_inputs)
         except MemoryError as error:
@@ -225,6 +227,12 @@ class _Call:
             names = ", ".join(output.name for output in declared)
             raise StepFunctionError(f"{self.who} returned {found}; expected (image, {names})")
         return result[0], result[1:]
+
+
+def libraries_of(function: FunctionPlan) -> tuple[MemoryType, ...]:
+    """Return the memory types other than numpy that a function takes or gives."""
+    kinds = dict.fromkeys((function.input_memory_type, function.output_memory_type))
+    return tuple(kind for kind in kinds if kind not in (MemoryType.NUMPY, MemoryType.UNKNOWN))
 
 
 def _keys_after(
@@ -268,26 +276,10 @@ def cast_planes(
 
 
 def _cast(plane: "NDArray[Any]", dtype: str, who: str) -> "NDArray[Any]":
-    import numpy as np
-
-    target = np.dtype(dtype)
-    if target.kind in "iu" and plane.dtype.kind == "f":
-        plane = np.rint(plane)
-    if target.kind in "iu":
-        limits = np.iinfo(target)
-        # NaN compares as false and is refused with the rest
-        fits = bool(plane.min() >= limits.min and plane.max() <= limits.max)
-        cast = plane.astype(target) if fits else plane
-    else:
-        with np.errstate(over="ignore"):
-            cast = plane.astype(target)
-        lost = np.isinf(cast) != np.isinf(plane)
-        if plane.dtype.kind in "iu":
-            lost |= cast.astype(np.float64) != plane
-        fits = not lost.any()
-    if not fits:
+    try:
+        return cast_array(plane, dtype)
+    except ValueError as error:
         raise StepFunctionError(
             f"{who}: values {plane.min()}…{plane.max()} do not fit output_dtype {dtype}; "
             "rescale in the step, or choose another dtype"
-        )
-    return cast
+        ) from error

@@ -16,6 +16,7 @@ from pathlib import Path
 from openhcs_core.constants import Backend
 from openhcs_core.errors import DiskFullError, InputDataError
 from openhcs_core.materialization import save_files
+from openhcs_core.memory import get_framework
 from openhcs_core.plan import (
     KEPT_SINKS,
     GroupPlan,
@@ -25,7 +26,13 @@ from openhcs_core.plan import (
 )
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.cache import ImageCache
-from openhcs_core.runtime.calls import FunctionLoader, SpecialValue, cast_planes, run_chain
+from openhcs_core.runtime.calls import (
+    FunctionLoader,
+    SpecialValue,
+    cast_planes,
+    libraries_of,
+    run_chain,
+)
 from openhcs_core.runtime.digests import label_digest, plane_digest
 from openhcs_core.runtime.groups import group_planes
 from openhcs_core.runtime.inputs import PlateInput, StepInput, WellInput
@@ -213,6 +220,9 @@ def _compute(
     """Run every group of planes through its chain."""
     values: dict[str | None, list[SpecialValue]] = {group.value: [] for group in plan.groups}
     images = []
+    for function in plan.functions:
+        for kind in libraries_of(function):
+            get_framework(kind).prepare()  # before a user module loads another library
     digest = plan_digest(plan)
     who = f"step {plan.step_name!r}, well {well}"
     stacks = group_planes(source.keys, plan.variable_components)

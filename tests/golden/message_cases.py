@@ -113,6 +113,15 @@ def _storage_case(title, call, change=None):
     return Case(title, change=change, script=f"{call}\n", preamble=STORAGE_PREAMBLE)
 
 
+_FLATTEN = """from openhcs_core.memory import numpy
+
+
+@numpy
+def flatten(image_stack):
+    return {}
+"""
+
+
 SECTIONS = {
     "Config": [
         Case("A misspelt key", _plate("{path: plate, wels: [A01]}")),
@@ -327,6 +336,18 @@ SECTIONS = {
             ),
         ),
     ],
+    "Results of functions, found by the job that calls them": [
+        Case(
+            "A result that is no array",
+            _module(_FLATTEN.format("image_stack.tolist()"), USING_IT),
+            job="A02",
+        ),
+        Case(
+            "A result that is no stack",
+            _module(_FLATTEN.format("image_stack[0]"), USING_IT),
+            job="A02",
+        ),
+    ],
     "Images, found by the job that reads them": [
         Case("Text named `.TIF`", change=_bytes(lambda _: b"Thursday"), job="A02"),
         Case("A file of 0 bytes", change=_bytes(lambda _: b""), job="A02"),
@@ -391,6 +412,22 @@ SECTIONS = {
         Case(
             "A step plan that is changed",
             script=f'{_START}context.step_plans[0]["output_dir"] = "elsewhere"\n',
+        ),
+        Case(
+            "Values that the other library has no type for",
+            script="""import numpy
+
+from openhcs_core.memory.conversion_functions import convert_numpy_to_pyclesperanto
+
+convert_numpy_to_pyclesperanto(numpy.zeros((2, 3, 4)))
+""",
+        ),
+        Case(
+            "An array of no known library",
+            script="""from openhcs_core.memory.conversion_functions import convert_numpy_to_torch
+
+convert_numpy_to_torch([[1, 2], [3, 4]])
+""",
         ),
         Case(
             "Step plans that do not go together",

@@ -22,6 +22,10 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
             "2 wells x 2 steps, all done, CPU of snakemake:",
         ),
         (
+            ("memory_conversion.py", "--mb", "1", "--planes", "2", "--side", "8", "--turns", "1"),
+            "memory types here: numpy",
+        ),
+        (
             ("incremental_run.py", "--wells", "1", "--size", "128", "--repeats", "1"),
             "seconds of CPU and wall, 2 cores, the least of 1",
         ),

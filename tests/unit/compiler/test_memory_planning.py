@@ -28,6 +28,7 @@ from openhcs_core.config import (
 from openhcs_core.constants import MemoryType
 from openhcs_core.emission import emit_plan_files, emit_plan_index
 from openhcs_core.errors import ErrorGroup
+from openhcs_core.memory import get_framework
 from openhcs_core.microscopes import get_handler
 from openhcs_core.plan import CompiledPipeline, plan_digest
 from openhcs_core.registry import FunctionMetadata
@@ -232,18 +233,23 @@ def test_memory_types_that_no_job_can_hold_and_functions_without(problems):
         "2 steps[0].func[1]",
         "3 steps[1].func[0]",
     ]
-    remedy = "use a function of numpy, jax"
+    remedy = (
+        "its library is not installed here; pip install 'openhcs-core[torch]', or use a function "
+        "of another memory type"
+    )
     assert texts[:3] == [
-        f"step 'a': Unsupported output memory type: torch, declared by t:infer; {remedy}",
-        f"step 'a': Unsupported input memory type: torch, declared by t:torch; {remedy}",
-        f"step 'a': Unsupported output memory type: torch, declared by t:torch; {remedy}",
+        f"step 'a': Unsupported output memory type: torch, declared by t:infer: {remedy}",
+        f"step 'a': Unsupported input memory type: torch, declared by t:torch: {remedy}",
+        f"step 'a': Unsupported output memory type: torch, declared by t:torch: {remedy}",
     ]
     assert texts[3].startswith("step 'b': t:bare declares no memory type; add @numpy above")
 
 
-def test_today_jobs_hold_numpy():
+def test_jobs_hold_the_arrays_of_the_libraries_that_are_installed():
     defaults = {field.name: field for field in fields(CompileRequest)}
-    assert defaults["memory_types"].default_factory() == (MemoryType.NUMPY,)
+    held = defaults["memory_types"].default_factory()
+    assert held == tuple(kind for kind in SIX if get_framework(kind).is_installed)
+    assert MemoryType.NUMPY in held
     assert defaults["gpu"].default == "auto"
 
 
@@ -359,7 +365,7 @@ def test_compile_shows_what_is_converted_and_asked_for(compile_steps):
     )
     assert "MB a job" in b
     assert b_converts == (
-        "    converts 1, 2: numpy → jax (host_copy, 1 copy) … jax → numpy (dlpack, no copy); "
+        "    converts 1, 2: numpy → jax (dlpack, no copy) … jax → numpy (dlpack, no copy); "
         "3: numpy → torch (dlpack, no copy) … torch → numpy (dlpack, no copy)"
     )
     assert c.startswith("  c (")

@@ -1,18 +1,15 @@
 """Planes to [Z, Y, X] and back."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from openhcs_core.constants import MemoryType
 from openhcs_core.errors import InputDataError, MemoryConversionError, StepFunctionError
 from openhcs_core.memory import (
-    detect_memory_type,
-    get_framework,
-    memory_types,
-    numpy,
     stack_slices,
     unstack_slices,
 )
@@ -62,29 +59,14 @@ def test_results_that_are_no_stack_name_the_function(value):
         unstack_slices(value, who="step 'x': f")
 
 
-def test_detection_tells_numpy_from_the_rest():
-    assert detect_memory_type(np.zeros(1)) is MemoryType.NUMPY
-    assert detect_memory_type([1]) is MemoryType.UNKNOWN
+def test_an_absent_library_is_an_error_with_its_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jax", None)  # importing it fails
+    with pytest.raises(MemoryConversionError, match="Failed to convert numpy → jax") as caught:
+        stack_slices([np.zeros((2, 2))], "jax", who="step 's', well B02: f")
+    assert "pip install 'openhcs-core[jax]'" in caught.value.reason
+    assert caught.value.__notes__ == ["step 's', well B02: f"]
 
 
-def test_an_absent_framework_is_an_error_that_names_it():
-    with pytest.raises(MemoryConversionError, match="Failed to convert numpy → torch"):
-        get_framework("torch")
-
-
-def test_decorators_are_metadata_only():
-    @numpy
-    def bare(image_stack):
-        """Say something."""
-        return image_stack
-
-    @memory_types(input_type="numpy", output_type="torch")
-    def mixed(image_stack):
-        return image_stack
-
-    assert bare.__doc__ == "Say something."
-    assert (bare.input_memory_type, bare.output_memory_type) == ("numpy", "numpy")
-    assert (mixed.input_memory_type, mixed.output_memory_type) == ("numpy", "torch")
-    assert bare(3) == 3
-    with pytest.raises(ValueError, match="'nonsense' is not a valid MemoryType"):
-        memory_types(input_type="nonsense", output_type="numpy")
+def test_planes_of_no_known_library_are_refused_by_the_name_of_their_type():
+    with pytest.raises(MemoryConversionError, match="Unknown memory type - cannot process"):
+        stack_slices([[[1, 2]]], "numpy")
