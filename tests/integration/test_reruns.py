@@ -136,7 +136,13 @@ def test_an_edit_is_seen_while_a_well_is_excluded(finished):
     assert _jobs(finished) == []
 
 
+def _forget_equal_jobs(project):
+    """Let a job that was done before compute again."""
+    shutil.rmtree(project.folder / "results/.cache/jobs")
+
+
 def test_a_job_whose_input_was_replaced_meanwhile_writes_nothing(finished):
+    _forget_equal_jobs(finished)
     before = finished.tracked_bytes()
     manifest = finished.results / "manifests/flatten/B02.json"
     code = (
@@ -160,6 +166,7 @@ def test_a_job_whose_input_was_replaced_meanwhile_writes_nothing(finished):
 
 
 def test_a_job_that_outlives_its_run_writes_nothing_once_the_next_has_started(finished):
+    _forget_equal_jobs(finished)
     before = finished.tracked_bytes()
     code = (
         "import sys; from pathlib import Path; from openhcs_core.registry import RegistryService\n"
@@ -189,7 +196,7 @@ def test_what_killed_jobs_left_is_swept_by_the_next_run_whatever_step_it_was(fin
         left.mkdir(parents=True)
         (left / "x.npy").write_bytes(b"x")
         (finished.results / f"tables/{step}").mkdir(exist_ok=True)
-        (finished.results / f"tables/{step}/.tmp-killed").write_bytes(b"x")
+        (finished.results / f"tables/{step}/.tmp-0123456789abcdef").write_bytes(b"x")
     finished.edit("config/pipeline.yaml", "min_area: 20", "min_area: 60")
     assert _jobs(finished) == sorted(COUNT + TABLES)
     assert not list(finished.results.glob(".kept/*/*"))
