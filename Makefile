@@ -3,11 +3,14 @@
 PYTHON ?= python3
 VENV := .venv
 PROTOTYPE := .venv-prototype
+COMMA := ,
 BIN := $(VENV)/bin
 CORES ?= all
 PYTEST_WORKERS ?= 2
-# what `make test` tests the conversions of; one that is missing then fails. Empty: what is installed
-export OPENHCS_TEST_MEMORY_TYPES ?= numpy,torch,tensorflow,jax,pyclesperanto
+# what `make test` tests the conversions of; one that is missing then fails. Empty: what is installed.
+# OpenCL needs a driver (pocl-opencl-icd for CPUs), which pip cannot install
+OPENCL := $(if $(wildcard /etc/OpenCL/vendors/*.icd),$(COMMA)pyclesperanto)
+export OPENHCS_TEST_MEMORY_TYPES ?= numpy,torch,tensorflow,jax$(OPENCL)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
