@@ -130,7 +130,7 @@ class _PlateReader:
     ) -> None:
         self._plate, self._folder, self._run = plate, Path(folder), run
         self._indices = {well: files[f"{folder}/{index_path(well)}"] for well in plate.wells}
-        self._manifests = Manifests(str(Path(folder).parent), plate, files)
+        self._manifests = Manifests(folder.rpartition("/")[0], plate, files)
         self._done: dict[str, list[str]] = {plan.step_name: [] for plan in plate.steps}
 
     def read(self) -> PlateStatus:
