@@ -43,7 +43,7 @@ types: $(BIN)/.installed-dev ## mypy, strict
 	$(BIN)/mypy
 
 pytest: $(BIN)/.installed-dev
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not gpu and not prototype and not thorough"
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not gpu and not prototype and not thorough" --durations 20
 
 test-all: $(BIN)/.installed-dev lint types ## Everything this machine can run
 	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not gpu and not prototype"

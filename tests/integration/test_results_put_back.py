@@ -33,7 +33,7 @@ def _verify(project):
     return subprocess.run(command, cwd=project.folder, check=False).returncode
 
 
-@pytest.fixture(params=["zarr", "disk"])
+@pytest.fixture(params=["zarr", pytest.param("disk", marks=pytest.mark.thorough)])
 def project(request, small_project):
     project = small_project((1, 2))
     project.write("config/pipeline.yaml", PIPELINE)
