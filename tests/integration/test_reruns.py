@@ -1,5 +1,6 @@
 """What runs again after an edit, and what does not."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -137,8 +138,9 @@ def test_an_edit_is_seen_while_a_well_is_excluded(finished):
 
 
 def _forget_equal_jobs(project):
-    """Let a job that was done before compute again."""
-    shutil.rmtree(project.folder / "results/.cache/jobs")
+    """Let a job that was done before compute again, in a copy that nothing has compiled yet too."""
+    location = json.loads((project.results / "workspace/location.json").read_text())
+    shutil.rmtree(Path(location["cache_dir"], "jobs"), ignore_errors=True)
 
 
 def test_a_job_whose_input_was_replaced_meanwhile_writes_nothing(finished):
