@@ -94,7 +94,7 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     """
     turn = Turn(job.plate_dir, well)
     plan = job.read_step_plan(well)
-    read_digest = _digest_of_read(job, plan, well)
+    read_digest = digest_of_read(job.plate_dir, plan, well)
     check_versions(plan)
     load = with_user_functions(plan, job.location, load)
     job = replace(job, digest=plan_digest(plan))
@@ -126,16 +126,6 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
             _commit(job, manifest, computed.files)
             folder = None if plan.store is None else kept_folder(job, plan, well)
             _remember(job, manifest, computed.files, folder)
-
-
-def _digest_of_read(job: Job, plan: StepPlan, well: str) -> str:
-    """Return the digest of what says what there is to read, before any of it is read."""
-    try:
-        return digest_of_read(job.plate_dir, plan, well)
-    except FileNotFoundError as error:
-        raise InputDataError(
-            f"{error.filename} is missing: what this step reads has not been made; run snakemake"
-        ) from error
 
 
 def _find_result(

@@ -13,6 +13,7 @@ from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.digests import plane_digest
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.manifest import StackRecord, read_manifest
+from openhcs_core.runtime.read_records import read_made
 from openhcs_core.storage import FileManager, get_backend_instance, open_plate_source, run_parallel
 from openhcs_core.storage.backends.virtual_workspace import VirtualWorkspaceBackend
 
@@ -44,7 +45,7 @@ class WellInput(ABC):
     def __init__(self, record: Path) -> None:
         self.digests: dict[str, str] = {}
         self._record = record
-        self._recorded = _read_bytes(record)
+        self._recorded = read_made(record)
 
     def check_unchanged(self) -> None:
         """Check that the input is still the one this job has read.
@@ -54,7 +55,7 @@ class WellInput(ABC):
         PlanChangedError
             A later run replaced it: this job's result is out of date.
         """
-        if _read_bytes(self._record) != self._recorded:
+        if read_made(self._record) != self._recorded:
             raise PlanChangedError(
                 f"{self._record} changed while this job ran; nothing was written, "
                 "run snakemake again"
@@ -228,12 +229,3 @@ class StepInput(WellInput):
                 f"{self._record} and run again"
             )
         return plane
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputDataError(
-            f"{path} is missing: what this step reads has not been made; run snakemake"
-        ) from error

@@ -8,6 +8,7 @@ input. It is no part of the manifest, since an index has times of images in it.
 from collections.abc import Mapping
 from pathlib import Path
 
+from openhcs_core.errors import InputDataError
 from openhcs_core.plan import StepPlan, digest_bytes, index_path, manifest_path, taken_files
 from openhcs_core.runtime.digests import combined_digest
 from openhcs_core.storage import replace_file
@@ -31,11 +32,27 @@ def digest_of_read(plate_dir: Path, plan: StepPlan, well: str) -> str:
 
     Raises
     ------
-    FileNotFoundError
+    InputDataError
         Something is missing.
     """
     names = read_names(plan, well)
-    return records_digest({name: digest_bytes((plate_dir / name).read_bytes()) for name in names})
+    return records_digest({name: digest_bytes(read_made(plate_dir / name)) for name in names})
+
+
+def read_made(path: Path) -> bytes:
+    """Return the bytes of an index or manifest that a job cannot do without.
+
+    Raises
+    ------
+    InputDataError
+        It is missing.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputDataError(
+            f"{path} is missing: what this step reads has not been made; run snakemake"
+        ) from error
 
 
 def write_read_record(plate_dir: Path, step: str, well: str, digest: str) -> None:

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openhcs_core.plan import CompiledPipeline, plan_digest
-from openhcs_core.runtime import FILES_FOLDER, IMAGES_FOLDER, JOBS_FOLDER, OBJECTS_FOLDER
+from openhcs_core.runtime import (
+    FILES_FOLDER,
+    IMAGES_FOLDER,
+    JOBS_FOLDER,
+    OBJECTS_FOLDER,
+    ImageCache,
+    JobCache,
+)
 from openhcs_core.session.compiling import Compilation
 from openhcs_core.storage import TEMPORARY_PREFIX
 
@@ -201,8 +208,9 @@ def _named_files(root: Path, record: Path) -> list[Path]:
         images = [file["digest"] for file in content["kept"].values()]
     except (OSError, ValueError, KeyError, TypeError):
         return []
+    jobs = JobCache(root)
     return [
-        *(root / OBJECTS_FOLDER / name[:2] / f"{name}.npy" for name in objects),
-        *(root / FILES_FOLDER / name[:2] / name for name in files),
-        *(root / IMAGES_FOLDER / name[:2] / name for name in images),
+        *map(ImageCache(root).path, objects),
+        *map(jobs.files.path, files),
+        *map(jobs.images.path, images),
     ]

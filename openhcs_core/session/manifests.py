@@ -21,7 +21,7 @@ from openhcs_core.plan import (
 from openhcs_core.runtime import find_read_record, manifest_digest, read_names, records_digest
 
 
-def sort_manifests(compiled: CompiledPipeline, texts: Mapping[str, str]) -> list[Path]:
+def sort_manifests(compiled: CompiledPipeline, texts: Mapping[str, str]) -> None:
     """Put manifests aside that are not of today, and take those back that are again.
 
     To be called under the lock, when plans and indices are written.
@@ -30,34 +30,23 @@ def sort_manifests(compiled: CompiledPipeline, texts: Mapping[str, str]) -> list
     ----------
     texts : mapping of str to str
         Text of generated files by path, indices among them.
-
-    Returns
-    -------
-    list of Path
-        Final names of the manifests that were put aside.
     """
-    moved = []
     for plate in compiled.plates:
         manifests = Manifests(compiled.results, plate, texts)
         for step in plate.steps:
             for own, wells in plate.variants(step):
-                moved += [path for well in wells if (path := _sort(manifests, own, well))]
-    return moved
+                for well in wells:
+                    _sort(manifests, own, well)
 
 
-def _sort(manifests: "Manifests", plan: StepPlan, well: str) -> Path | None:
+def _sort(manifests: "Manifests", plan: StepPlan, well: str) -> None:
     final = manifests.folder / manifest_path(plan.step_name, well)
     place = manifest_place(manifests.folder, plan.step_name, well)
     if manifests.is_current(plan, well) == (place == final):
-        return None
-    if place != final:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        place.rename(final)
-        return None
-    aside = _aside(manifests.folder, plan.step_name, well)
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    final.rename(aside)
-    return final
+        return
+    other = final if place != final else _aside(manifests.folder, plan.step_name, well)
+    other.parent.mkdir(parents=True, exist_ok=True)
+    place.rename(other)
 
 
 def manifest_place(plate_dir: Path, step: str, well: str) -> Path:
