@@ -4,10 +4,11 @@
 
 A well of 9 fields x 4 channels x 5 z of 1080 x 1080 uint16 with the noise of a camera (420 MB).
 The limit is the same codec on the same planes, by numcodecs and as many threads as cores, into
-(or out of) one plain file a field; files are brought to disk (fsync) before the clock stops, and
-are read from the page cache. Every repeat runs the limit and all libraries in turn, and of each
-the least time counts. All libraries read and write the same layout, and read what openhcs wrote.
-Beside wall time there is CPU of all threads, which a busy machine disturbs less.
+(or out of) plain files, one a field (WELL) or a plane (FILE); files are brought to disk (fsync)
+before the clock stops, and are read from the page cache. Every repeat runs the limit and all
+libraries in turn, and of each the least time counts. All libraries read and write the same
+layout, and read what openhcs wrote. Beside wall time there is CPU of all threads, which a busy
+machine disturbs less.
 
 ``openhcs`` is ``write_well`` and ``read_batch``, so without a pyramid (``pyramid_levels: 1``) it
 does the same work as the libraries; the pyramid's cost and the memory of a well larger than
@@ -22,8 +23,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -72,7 +74,7 @@ def spend(work: Callable[[], object]) -> Spent:
 
 
 class Limit:
-    """The codec by numcodecs and one plain file a field."""
+    """The codec by numcodecs and plain files, as many as the layout has: one a field or a plane."""
 
     def __init__(self, folder: Path, well: np.ndarray, config: ZarrConfig) -> None:
         self.folder, self.well = folder, well
@@ -80,33 +82,50 @@ class Limit:
         if config.compressor is not ZarrCompressor.NONE:
             name = config.compressor.lower()
             self.codec = blosc.Blosc(name, config.compression_level, _BITSHUFFLE)
+        planes = well.reshape(-1, *well.shape[3:])
+        is_shared = config.chunk_strategy is ZarrChunkStrategy.WELL
+        self.planes_a_file = len(planes) // len(well) if is_shared else 1
+        self.files = planes.reshape(-1, self.planes_a_file, *well.shape[3:])
         self.sizes: list[list[int]] = []
 
     def write(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
-        self.sizes = []
         with ThreadPoolExecutor(CORES) as pool:
-            for number, field in enumerate(self.well):
-                planes = list(field.reshape(-1, *field.shape[2:]))
-                encoded = pool.map(self.codec.encode, planes) if self.codec else planes
-                with (self.folder / str(number)).open("wb", buffering=0) as stream:
-                    self.sizes.append([stream.write(memoryview(data)) for data in encoded])
-                    os.fsync(stream.fileno())
+            if self.planes_a_file == 1:
+                self.sizes = list(pool.map(self._write_file, range(len(self.files))))
+                return
+            self.sizes = [self._write_file(number, pool.map) for number in range(len(self.files))]
+
+    def _write_file(self, number: int, each: Callable[..., Iterable] = map) -> list[int]:
+        planes = list(self.files[number])
+        encoded = each(self.codec.encode, planes) if self.codec else planes
+        with (self.folder / str(number)).open("wb", buffering=0) as stream:
+            sizes = [stream.write(memoryview(data)) for data in encoded]
+            os.fsync(stream.fileno())
+        return sizes
 
     def read(self) -> None:
+        a_field = len(self.files) // len(self.well)
         with ThreadPoolExecutor(CORES) as pool:
-            for number, sizes in enumerate(self.sizes):
-                out = np.empty((len(sizes), *self.well.shape[3:]), np.uint16)
-                data = (self.folder / str(number)).open("rb")
-                ends = np.cumsum(sizes)
-                jobs = [
+            for first in range(0, len(self.files), a_field):
+                numbers = range(first, first + a_field)
+                self._read_field(pool, numbers)
+
+    def _read_field(self, pool: ThreadPoolExecutor, numbers: range) -> None:
+        """Read the files of one field into memory of its own."""
+        out = np.empty((len(numbers), *self.files.shape[1:]), np.uint16)
+        jobs = []
+        with ExitStack() as files:
+            for number, planes in zip(numbers, out, strict=True):
+                data = files.enter_context((self.folder / str(number)).open("rb"))
+                ends = np.cumsum(self.sizes[number])
+                jobs += [
                     pool.submit(self._read_plane, data.fileno(), int(end) - size, size, plane)
-                    for end, size, plane in zip(ends, sizes, out, strict=True)
+                    for end, size, plane in zip(ends, self.sizes[number], planes, strict=True)
                 ]
-                for job in jobs:
-                    job.result()
-                data.close()
+            for job in jobs:
+                job.result()
 
     def _read_plane(self, descriptor: int, at: int, size: int, out: np.ndarray) -> None:
         if self.codec is None:

@@ -3,9 +3,9 @@
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -137,13 +137,21 @@ def run_parallel(tasks: Sequence[Callable[[], None]], threads: int) -> None:
         for task in tasks:
             task()
         return
-    with ThreadPoolExecutor(min(threads, len(tasks)), "reader") as pool:
-        try:
-            for future in [pool.submit(task) for task in tasks]:
-                future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    pool = _threads(threads)
+    futures = [pool.submit(task) for task in tasks]
+    try:
+        for future in futures:
+            future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+        wait(futures)
+
+
+@cache
+def _threads(count: int) -> ThreadPoolExecutor:
+    """Return threads that stay: starting two takes as long as reading a plane of 1 MB."""
+    return ThreadPoolExecutor(count, "reader")
 
 
 def write_tiff(
