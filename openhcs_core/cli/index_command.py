@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from openhcs_core.microscopes import PlateIndex, get_handler
+from openhcs_core.microscopes import ChannelInfo, PlateIndex, choose_handler
 from openhcs_core.storage import open_plate_source
 
 
@@ -23,13 +23,14 @@ def index_command(plate: str, microscope: str, *, as_json: bool) -> None:
       openhcs-core index data/demo/9987_Plate_3434
     """
     source = open_plate_source(plate)
-    index = get_handler(microscope, source).index(source)
+    choice = choose_handler(microscope, source)
+    index = choice.handler.index(source)
     for warning in index.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if as_json:
         print(json.dumps(_as_data(index), indent=1))
         return
-    print(_describe(index))
+    print(_describe(index, choice.reason))
 
 
 def _as_data(index: PlateIndex) -> dict[str, object]:
@@ -39,32 +40,49 @@ def _as_data(index: PlateIndex) -> dict[str, object]:
         "wells": list(index.wells),
         "sites": list(index.sites),
         "channels": [
-            {"id": c.id, "name": c.name, "dtype": c.dtype, "shape": list(c.shape)}
+            {
+                "id": c.id,
+                "name": c.name,
+                "dtype": c.dtype,
+                "shape": list(c.shape),
+                "excitation_nm": c.excitation_nm,
+                "emission_nm": c.emission_nm,
+            }
             for c in index.channels
         ],
         "pixel_size_um": index.pixel_size_um,
         "z_step_um": index.z_step_um,
+        "grid_dimensions": index.grid_dimensions,
+        "site_grid": {str(site): list(place) for site, place in index.site_grid.items()},
         "planes": len(index.images),
         "projections": index.projections,
         "copies": index.copies,
         "missing": [key.filename for key in index.missing],
+        "surplus": list(index.surplus),
+        "acquisitions": {
+            key.filename: acquisition._asdict() for key, acquisition in index.acquisitions.items()
+        },
         "images": {image.key.filename: image.path for image in index.images},
     }
 
 
-def _describe(index: PlateIndex) -> str:
+def _describe(index: PlateIndex, reason: str | None) -> str:
+    why = "" if reason is None else f", by {reason}"
     lines = [
-        f"{index.plate_path}: {index.microscope}",
+        f"{index.plate_path}: {index.microscope}{why}",
         f"  wells     {len(index.wells)}: {_few(index.wells)}",
-        f"  sites     {_few(tuple(map(str, index.sites)))}",
+        f"  sites     {_few(tuple(map(str, index.sites)))}{_say_grid(index)}",
     ]
+    times = {image.key.timepoint for image in index.images}
+    if len(times) > 1:
+        lines.append(f"  times     {_few(tuple(map(str, sorted(times))))}")
     for channel in index.channels:
         of_channel = [image for image in index.images if image.key.channel == channel.id]
         z_count = len({image.key.z_index for image in of_channel})
         height, width = channel.shape
         lines.append(
             f"  channel   {channel.id} {channel.name}: {len(of_channel)} planes, {z_count} z, "
-            f"{height} x {width} {channel.dtype}"
+            f"{height} x {width} {channel.dtype}{_say_light(channel)}"
         )
     pixel = "unknown" if index.pixel_size_um is None else f"{index.pixel_size_um} µm"
     step = "unknown" if index.z_step_um is None else f"{index.z_step_um} µm"
@@ -76,7 +94,23 @@ def _describe(index: PlateIndex) -> str:
     if index.missing:
         names = _few(tuple(key.filename for key in index.missing))
         lines.append(f"  missing   {len(index.missing)}: {names}")
+    if index.surplus:
+        lines.append(f"  surplus   {len(index.surplus)}: {_few(index.surplus)}")
     return "\n".join(lines)
+
+
+def _say_grid(index: PlateIndex) -> str:
+    if index.grid_dimensions is not None:
+        return f" in {index.grid_dimensions[0]} rows, {index.grid_dimensions[1]} columns"
+    if index.site_grid:
+        places = [f"{site} at {row},{column}" for site, (row, column) in index.site_grid.items()]
+        return f"; row,column: {_few(tuple(places))}"
+    return ""
+
+
+def _say_light(channel: ChannelInfo) -> str:
+    parts = (("excitation", channel.excitation_nm), ("emission", channel.emission_nm))
+    return "".join(f", {name} {value:g} nm" for name, value in parts if value is not None)
 
 
 def _few(items: tuple[str, ...], most: int = 12) -> str:

@@ -133,7 +133,11 @@ class PlateConfig(FrozenModel):
         str, Field(min_length=1, description="Folder of the plate, or a URL: s3://, https://")
     ]
     microscope: Annotated[
-        Literal["auto", "imagexpress"], Field(description="auto looks and says what it found")
+        str,
+        Field(
+            pattern="^[a-z][a-z0-9_]*$",
+            description="auto looks and says what it found; or a handler's name: imagexpress, …",
+        ),
     ] = "auto"
     wells: Annotated[
         WellSelection,

@@ -4,12 +4,16 @@ Handlers list a folder and read a few image headers; no pixel is read, nothing i
 written into a plate, and no array library is imported.
 """
 
-from openhcs_core.microscopes.base import (
+from openhcs_core.microscopes.base import FilenameParts, MicroscopeHandler
+from openhcs_core.microscopes.handler_registry import (
     AUTO,
+    ENTRY_POINT_GROUP,
     HANDLERS,
-    MicroscopeHandler,
+    HandlerChoice,
+    choose_handler,
     find_claims,
     get_handler,
+    known_handlers,
     load_handler,
 )
 from openhcs_core.microscopes.metadata import (
@@ -21,30 +25,38 @@ from openhcs_core.microscopes.metadata import (
     get_primary_backend,
     open_workspace,
     read_workspace_metadata,
+    virtual_mapping,
 )
-from openhcs_core.microscopes.plate_index import ChannelInfo, ImageFile, PlateIndex
+from openhcs_core.microscopes.plate_index import Acquisition, ChannelInfo, ImageFile, PlateIndex
 from openhcs_core.microscopes.selection import INDEX_VERSION, WellIndex, select_wells, well_index
 
 __all__ = [
     "AUTO",
+    "ENTRY_POINT_GROUP",
     "HANDLERS",
     "INDEX_VERSION",
     "METADATA_FILENAME",
+    "Acquisition",
     "ChannelInfo",
+    "FilenameParts",
+    "HandlerChoice",
     "ImageFile",
     "MicroscopeHandler",
     "PlateIndex",
     "WellIndex",
     "build_workspace_metadata",
+    "choose_handler",
     "dump",
     "find_claims",
     "get_available_backends",
     "get_handler",
     "get_image_files",
     "get_primary_backend",
+    "known_handlers",
     "load_handler",
     "open_workspace",
     "read_workspace_metadata",
     "select_wells",
+    "virtual_mapping",
     "well_index",
 ]

@@ -1,30 +1,52 @@
-"""What every microscope's plate folder can be asked, and how its handler is found."""
+"""What every microscope's plate folder can be asked."""
 
 import gc
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple, Self
 
-from openhcs_core.errors import ConfigError, InputDataError
+from openhcs_core.config import PlateConfig
+from openhcs_core.errors import ConfigError
+from openhcs_core.microscopes.metadata import (
+    METADATA_FILENAME,
+    build_workspace_metadata,
+    dump,
+    virtual_mapping,
+)
 from openhcs_core.microscopes.plate_index import PlateIndex
-from openhcs_core.storage import PlateSource, open_plate_source
+from openhcs_core.storage import PlateSource, open_plate_source, replace_file
+from openhcs_core.storage.backends.virtual_workspace import VirtualWorkspaceBackend
 
-logger = logging.getLogger(__name__)
 
-AUTO = "auto"
+class FilenameParts(NamedTuple):
+    """What the name of an image file says; None where it does not.
 
-HANDLERS: dict[str, str] = {
-    "imagexpress": "openhcs_core.microscopes.imagexpress.handler:ImageXpressHandler",
-}
-"""Handler names and where their classes are; imported when asked for."""
+    Attributes
+    ----------
+    well : str
+        ``"B02"``.
+    site : int or None
+        Field of view.
+    channel : str or None
+        Channel id as in :attr:`PlaneKey.channel`.
+    z_index, timepoint : int or None
+        As in :class:`PlaneKey`.
+    """
+
+    well: str
+    site: int | None = None
+    channel: str | None = None
+    z_index: int | None = None
+    timepoint: int | None = None
 
 
 class MicroscopeHandler(ABC):
     """Reads the plates of one kind of instrument.
+
+    A subclass has `name` and `parser_name`, and :meth:`find_evidence`, :meth:`looked_for` and
+    :meth:`read_index`; the rest follows. ``openhcs_core.testing.microscopes`` checks it.
 
     Attributes
     ----------
@@ -76,6 +98,54 @@ class MicroscopeHandler(ABC):
         with _collector_paused():
             return self.read_index(source)
 
+    def initialize_workspace(
+        self, plate: str | Path | PlateSource, workspace: Path | None = None
+    ) -> VirtualWorkspaceBackend:
+        """Index a plate and return what reads its images by their virtual names.
+
+        Parameters
+        ----------
+        plate : str, Path or PlateSource
+            Folder or URL; nothing is written there.
+        workspace : Path, optional
+            A folder elsewhere that gets ``openhcs_metadata.json``.
+
+        Raises
+        ------
+        ConfigError
+            There is no such plate, or `workspace` lies in it.
+        InputDataError
+            See :meth:`index`.
+        """
+        source = open_plate_source(plate)
+        index = self.index(source)
+        mapping = self._build_virtual_mapping(index)
+        if workspace is not None:
+            if workspace.resolve().is_relative_to(Path(source.name).resolve()):
+                raise ConfigError(
+                    f"workspace {workspace} lies in the plate {source.name}, where nothing is "
+                    "written; give a folder elsewhere, such as results/<plate>/workspace"
+                )
+            workspace.mkdir(parents=True, exist_ok=True)
+            with replace_file(workspace / METADATA_FILENAME) as file:
+                file.write(dump(build_workspace_metadata(index, mapping)).encode())
+        return VirtualWorkspaceBackend(source, mapping)
+
+    def _build_virtual_mapping(self, index: PlateIndex) -> dict[str, str]:
+        """Return virtual to real paths, both relative to the plate, as `index` has them."""
+        return virtual_mapping(index)
+
+    def parse_filename(self, name: str) -> FilenameParts | None:
+        """Return what a bare file name says, None when it is no image's.
+
+        Handlers of plates without such names say None to all.
+        """
+        return None
+
+    def configured(self, settings: PlateConfig) -> Self:
+        """Return this handler with a plate's section of the config; most need none of it."""
+        return self
+
     @abstractmethod
     def find_evidence(self, source: PlateSource) -> str | None:
         """Do the work of :meth:`detect` for a folder that is there."""
@@ -99,67 +169,3 @@ def _collector_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def load_handler(name: str) -> MicroscopeHandler:
-    """Return the handler called `name`.
-
-    Raises
-    ------
-    ConfigError
-        There is none.
-    """
-    if name not in HANDLERS:
-        known = ", ".join((AUTO, *sorted(HANDLERS)))
-        raise ConfigError(f"there is no microscope {name!r}; expected one of {known}")
-    module, _, attribute = HANDLERS[name].partition(":")
-    handler = getattr(import_module(module), attribute)()
-    if not isinstance(handler, MicroscopeHandler):
-        raise TypeError(f"{HANDLERS[name]} is not a MicroscopeHandler")
-    return handler
-
-
-def find_claims(plate: str | Path | PlateSource) -> dict[str, str]:
-    """Ask every handler: names of those that know this plate, and what they found.
-
-    Raises
-    ------
-    ConfigError
-        There is no such folder.
-    InputDataError
-        It is empty or cannot be listed.
-    """
-    source = open_plate_source(plate)
-    claims = {name: load_handler(name).detect(source) for name in sorted(HANDLERS)}
-    return {name: reason for name, reason in claims.items() if reason is not None}
-
-
-def get_handler(name: str, plate: str | Path | PlateSource) -> MicroscopeHandler:
-    """Return the handler for a plate; ``"auto"`` looks at the folder and logs what it found.
-
-    Raises
-    ------
-    ConfigError
-        No handler is called `name`, or there is no such folder.
-    InputDataError
-        ``"auto"``, and none or several handlers know this plate.
-    """
-    if name != AUTO:
-        return load_handler(name)
-    source = open_plate_source(plate)
-    claims = find_claims(source)
-    if not claims:
-        sought = "; ".join(f"{known}: {load_handler(known).looked_for()}" for known in HANDLERS)
-        raise InputDataError(
-            f"{source.name} is no plate of a known microscope; looked for {sought}. "
-            "Give the plate's own folder, or name its microscope in the config"
-        )
-    if len(claims) > 1:
-        found = "; ".join(f"{known}, by {reason}" for known, reason in claims.items())
-        raise InputDataError(
-            f"{source.name} may be a plate of several microscopes: {found}. "
-            "Name the right one as 'microscope' in the config"
-        )
-    (chosen, reason), *_ = claims.items()
-    logger.info("%s: microscope %s, by %s", source.name, chosen, reason)
-    return load_handler(chosen)

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes.plate_index import ImageFile
 from openhcs_core.planes import PlaneKey, well_order
 
 _SHOWN = 8
+_MOST_EXPECTED = 10_000_000
 
 
 def plane_order(key: PlaneKey) -> tuple[tuple[int, int], int, int, int, int]:
@@ -14,7 +16,10 @@ def plane_order(key: PlaneKey) -> tuple[tuple[int, int], int, int, int, int]:
 
 
 def find_missing(
-    images: Sequence[ImageFile], wells: Collection[str], sites: Collection[int]
+    images: Sequence[ImageFile],
+    wells: Collection[str] = (),
+    sites: Collection[int] = (),
+    declared: Collection[PlaneKey] = (),
 ) -> tuple[PlaneKey, ...]:
     """Return the planes one would expect from the rest of the plate, in index order.
 
@@ -25,14 +30,28 @@ def find_missing(
     wells, sites : collection
         What is declared; those seen are added. Each well should have each site, and each
         of these every (z, time) of each channel that is seen anywhere on the plate.
+    declared : collection of PlaneKey
+        Planes that the metadata list one by one: as if seen.
+
+    Raises
+    ------
+    InputDataError
+        They would be so many that this is no plate.
     """
-    keys = [image[0] for image in images]
+    keys = [*(image[0] for image in images), *declared]
     all_wells = {*wells, *{key[0] for key in keys}}
     all_sites = {*sites, *{key[1] for key in keys}}
     channel_planes = {key[2:] for key in keys}
-    if len(images) == len(all_wells) * len(all_sites) * len(channel_planes):
+    count = len(all_wells) * len(all_sites) * len(channel_planes)
+    if len(images) == count:
         return ()
-    present = set(keys)
+    if count > _MOST_EXPECTED:
+        raise InputDataError(
+            f"{len(all_wells)} wells of {len(all_sites)} sites with {len(channel_planes)} planes "
+            f"each would be {count} images, of which {len(images)} are there; expected one plate "
+            "of one form. Give the folder of a single plate"
+        )
+    present = {image[0] for image in images}
     expected = (
         PlaneKey(well, site, *planes)
         for well in all_wells

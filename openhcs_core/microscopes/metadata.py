@@ -24,13 +24,22 @@ Plate = str | Path | Mapping[str, Any]
 """A plate's folder, its metadata file, or what is in it."""
 
 
-def build_workspace_metadata(index: PlateIndex) -> dict[str, Any]:
+def virtual_mapping(index: PlateIndex) -> dict[str, str]:
+    """Return ``images/<virtual name>`` to real path, relative to the plate, of every image."""
+    return {f"{IMAGES_FOLDER}/{image.key.filename}": image.path for image in index.images}
+
+
+def build_workspace_metadata(
+    index: PlateIndex, mapping: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return the metadata of a plate's virtual workspace.
 
     Parameters
     ----------
     index : PlateIndex
         The plate.
+    mapping : mapping of str to str, optional
+        Virtual to real paths; those of :func:`virtual_mapping` when absent.
 
     Returns
     -------
@@ -41,7 +50,7 @@ def build_workspace_metadata(index: PlateIndex) -> dict[str, Any]:
         ``timepoints`` (value to None: the instrument gives them no names), ``pixel_size``
         (µm or None), ``grid_dimensions`` ([rows, columns] or None), handler, parser and backends.
     """
-    mapping = {f"{IMAGES_FOLDER}/{image.key.filename}": image.path for image in index.images}
+    mapping = virtual_mapping(index) if mapping is None else dict(mapping)
     grid = index.grid_dimensions
     plate = {
         "workspace_mapping": mapping,

@@ -1,5 +1,6 @@
 """What a plate consists of: plain data, made from metadata and one scan of its folder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -28,6 +29,26 @@ class ImageFile(NamedTuple):
     mtime_ns: int | str | None
 
 
+class Acquisition(NamedTuple):
+    """Where and when one plane was taken; None where the metadata do not say.
+
+    Attributes
+    ----------
+    x_um, y_um : float or None
+        Centre of the field, by the stage; y grows towards the last row of the plate, as it does
+        in the image.
+    z_um : float or None
+        Height of the plane.
+    acquired : str or None
+        Time as the instrument writes it.
+    """
+
+    x_um: float | None = None
+    y_um: float | None = None
+    z_um: float | None = None
+    acquired: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelInfo:
     """One channel: id and name, and what its images must look like.
@@ -40,12 +61,16 @@ class ChannelInfo:
         numpy dtype name in native byte order, e.g. ``"uint16"``.
     shape : tuple of int
         ``(Y, X)`` in px.
+    excitation_nm, emission_nm : float or None
+        Wavelengths; None when the metadata do not say.
     """
 
     id: str
     name: str
     dtype: str
     shape: tuple[int, int]
+    excitation_nm: float | None = None
+    emission_nm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +93,20 @@ class PlateIndex:
     pixel_size_um, z_step_um : float or None
         None when the metadata do not say.
     grid_dimensions : (int, int) or None
-        Sites as (rows, columns).
+        Sites as (rows, columns), where they fill a rectangle.
     warnings : tuple of str
         What the metadata declare and no well has, and the like.
     projections, copies : int
         Image files left out of `images` because they are projections of a stack
         that is there, or copies of a plane that is counted already.
+    site_grid : mapping of int to (int, int)
+        Row and column of each site, from 0, by where the stage was; gaps and any outline are
+        possible. Empty when nothing says where the sites are.
+    acquisitions : mapping of PlaneKey to Acquisition
+        Where and when, for planes whose metadata say so without opening the images.
+    surplus : tuple of str
+        Image files in the plate's folder that are none of its planes, projections, copies or
+        thumbnails, relative to the plate.
     """
 
     plate_path: str
@@ -88,6 +121,9 @@ class PlateIndex:
     warnings: tuple[str, ...] = field(default=())
     projections: int = 0
     copies: int = 0
+    site_grid: Mapping[int, tuple[int, int]] = field(default_factory=dict, hash=False)
+    acquisitions: Mapping[PlaneKey, Acquisition] = field(default_factory=dict, hash=False)
+    surplus: tuple[str, ...] = ()
 
     @property
     def wells(self) -> tuple[str, ...]:

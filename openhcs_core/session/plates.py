@@ -64,7 +64,7 @@ def open_plate(
         There is no plate, or it cannot be read.
     """
     source = open_plate_source(settings.path)
-    index = get_handler(settings.microscope, source).index(source)
+    index = get_handler(settings.microscope, source, settings).index(source)
     wells, plate_map = index.wells, None
     with collecting(errors, where):
         wells = _choose_wells(name, index, settings)

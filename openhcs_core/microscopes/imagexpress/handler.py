@@ -3,14 +3,20 @@
 from collections.abc import Sequence
 
 from openhcs_core.errors import InputDataError
-from openhcs_core.microscopes.base import MicroscopeHandler
+from openhcs_core.microscopes.base import FilenameParts, MicroscopeHandler
 from openhcs_core.microscopes.completeness import find_missing, undeclared_warnings
-from openhcs_core.microscopes.imagexpress.files import PlateFiles, find_evidence, scan_plate
+from openhcs_core.microscopes.image_order import plane_places
+from openhcs_core.microscopes.imagexpress.files import (
+    PlateFiles,
+    find_evidence,
+    parse_image_name,
+    scan_plate,
+)
 from openhcs_core.microscopes.imagexpress.htd import MAX_HTD_BYTES, Htd, parse_htd
 from openhcs_core.microscopes.imagexpress.planes import Planes, choose_planes
 from openhcs_core.microscopes.plate_index import ImageFile, PlateIndex
 from openhcs_core.microscopes.samples import HeaderReader, describe_channels
-from openhcs_core.planes import PlaneKey, well_order
+from openhcs_core.planes import well_order
 from openhcs_core.storage import PlateSource
 
 _LOOKED_FOR = (
@@ -39,6 +45,13 @@ class ImageXpressHandler(MicroscopeHandler):
     def looked_for(self) -> str:
         """Say what makes a folder an ImageXpress plate."""
         return f"an HTD file, or {_LOOKED_FOR}"
+
+    def parse_filename(self, name: str) -> FilenameParts | None:
+        """Read ``<plate>_<well>[_s<site>][_w<wave>].tif``; folders hold z and time."""
+        parsed = parse_image_name(name)
+        if parsed is None or parsed.is_thumbnail:
+            return None
+        return FilenameParts(parsed.well, parsed.site, parsed.channel)
 
     def read_index(self, source: PlateSource) -> PlateIndex:
         """Scan the folder once, open a few headers of each channel."""
@@ -77,6 +90,7 @@ class ImageXpressHandler(MicroscopeHandler):
             warnings=warnings,
             projections=planes.projections,
             copies=planes.copies,
+            surplus=tuple(sorted(files.strays)),
         )
 
 
@@ -113,7 +127,7 @@ def _read_plate_htd(source: PlateSource, files: PlateFiles) -> Htd | None:
 
 def _sorted_images(planes: Planes) -> tuple[ImageFile, ...]:
     items = list(planes.images.items())
-    places = _places(list(planes.images))
+    places = plane_places(list(planes.images))
     order = sorted(range(len(items)), key=places.__getitem__)
     new = tuple.__new__  # 1e5 times: no call that can be spared
     return tuple(
@@ -122,26 +136,6 @@ def _sorted_images(planes: Planes) -> tuple[ImageFile, ...]:
             for key, (_, _, _, _, _, path, size_bytes, mtime_ns) in map(items.__getitem__, order)
         ]
     )
-
-
-def _places(keys: Sequence[PlaneKey]) -> list[int]:
-    """Return a number for each plane that orders them by well, site, channel, z and time.
-
-    Whole numbers compare several times as fast as tuples.
-    """
-    z_count = max(key[3] for key in keys) + 1
-    time_count = max(key[4] for key in keys) + 1
-    channels = sorted({key[2] for key in keys}, key=int)
-    channel_places = {channel: place for place, channel in enumerate(channels)}
-    site_count = max(key[1] for key in keys) + 1
-    wells = sorted({key[0] for key in keys}, key=well_order)
-    well_places = {well: place * site_count for place, well in enumerate(wells)}
-    return [
-        (((well_places[well] + site) * len(channels) + channel_places[channel]) * z_count + z_index)
-        * time_count
-        + timepoint
-        for well, site, channel, z_index, timepoint in keys
-    ]
 
 
 def _pixel_size(headers: HeaderReader) -> tuple[float | None, list[str]]:

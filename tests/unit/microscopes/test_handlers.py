@@ -7,8 +7,17 @@ from pathlib import Path
 import pytest
 
 from openhcs_core.errors import ConfigError, InputDataError
-from openhcs_core.microscopes import HANDLERS, MicroscopeHandler, find_claims, get_handler
+from openhcs_core.microscopes import (
+    HANDLERS,
+    MicroscopeHandler,
+    choose_handler,
+    find_claims,
+    get_handler,
+    known_handlers,
+)
 from openhcs_core.microscopes.imagexpress.handler import ImageXpressHandler
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_auto_recognises_the_real_plate_and_says_why(demo_plate, caplog):
@@ -44,6 +53,43 @@ def test_two_claims_to_one_plate_are_for_the_user_to_settle(demo_plate, monkeypa
     with pytest.raises(InputDataError, match=r"imagexpress, by .*; other, by"):
         get_handler("auto", demo_plate)
     assert get_handler("other", demo_plate).name == "other"
+
+
+def test_handlers_of_other_distributions_are_found_by_their_entry_point(monkeypatch, tmp_path):
+    (tmp_path / "A-1-1.scan.tif").write_bytes(b"")
+    with pytest.raises(InputDataError, match="no plate of a known microscope"):
+        get_handler("auto", tmp_path)
+    monkeypatch.syspath_prepend(ROOT / "tests/data/third_party_microscope")
+    monkeypatch.delitem(sys.modules, "line_scanner", raising=False)
+    assert known_handlers()["line_scanner"] == "line_scanner:LineScannerHandler"
+    assert "line_scanner" not in sys.modules
+    choice = choose_handler("auto", tmp_path)
+    assert choice.handler.name == "line_scanner"
+    assert choice.reason == "the image A-1-1.scan.tif"
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("imagexpress = line_scanner:LineScannerHandler", "'imagexpress' is claimed by openhcs_"),
+        ("auto = line_scanner:LineScannerHandler", "'auto' is claimed by openhcs-core"),
+        ("other = no_such_module:Handler", "cannot be imported: No module named 'no_such_module'"),
+        ("other = line_scanner:NoHandler", "cannot be imported: .*NoHandler"),
+        ("other = builtins:dict", "is not a MicroscopeHandler"),
+    ],
+)
+def test_what_is_wrong_with_another_distribution_is_said(monkeypatch, tmp_path, entry, problem):
+    folder = tmp_path / "site" / "broken-1.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(f"[openhcs.microscopes]\n{entry}\n")
+    monkeypatch.syspath_prepend(folder.parent)
+    monkeypatch.syspath_prepend(ROOT / "tests/data/third_party_microscope")
+    (tmp_path / "plate").mkdir()
+    (tmp_path / "plate" / "x.txt").write_text("x")
+    with pytest.raises(ConfigError, match=problem):
+        get_handler("auto", tmp_path / "plate")
+    assert get_handler("imagexpress", tmp_path / "plate").name == "imagexpress"
 
 
 def test_unknown_microscope_lists_the_known(demo_plate):
