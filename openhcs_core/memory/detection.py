@@ -1,10 +1,9 @@
 """Which library an array belongs to, found without importing any."""
 
 import sys
-from importlib.metadata import entry_points
 from typing import Any
 
-from openhcs_core.constants import MEMORY_ENTRY_POINTS, MemoryType
+from openhcs_core.constants import MemoryType
 from openhcs_core.errors import MemoryConversionError
 from openhcs_core.memory.frameworks import FRAMEWORKS, discover_frameworks, get_framework
 
@@ -21,10 +20,11 @@ def detect_memory_type(data: Any) -> MemoryType:
     for name in FRAMEWORKS:
         if _is_array_of(name, data):
             return MemoryType(name)
-    if entry_points(group=MEMORY_ENTRY_POINTS):
-        for name in discover_frameworks():
-            if name not in FRAMEWORKS and _is_array_of(name, data):
-                return MemoryType(name)
+    if type(data).__module__ == "builtins":  # lists, text, None: no look at what is installed
+        return MemoryType.UNKNOWN
+    for name in discover_frameworks():
+        if name not in FRAMEWORKS and _is_array_of(name, data):
+            return MemoryType(name)
     return MemoryType.UNKNOWN
 
 

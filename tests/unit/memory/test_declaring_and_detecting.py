@@ -1,5 +1,6 @@
 """Decorators are metadata; detection imports nothing."""
 
+import datetime as dt
 import inspect
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from openhcs_core import memory
 from openhcs_core.constants import MemoryType
 from openhcs_core.errors import MemoryConversionError
 from openhcs_core.memory import detect_memory_type, get_framework, memory_types, require_memory_type
+from openhcs_core.memory.frameworks import discover_frameworks
 
 KINDS = [kind for kind in MemoryType if kind is not MemoryType.UNKNOWN]
 
@@ -76,3 +78,15 @@ def test_detection_imports_nothing_and_bears_modules_that_are_being_imported(mon
 def test_no_such_framework_lists_those_there_are():
     with pytest.raises(MemoryConversionError, match="no framework for it; available: numpy, cupy"):
         get_framework("abacus")
+
+
+def test_values_that_are_no_arrays_cost_no_look_at_installed_distributions(monkeypatch):
+    discover_frameworks()
+
+    def refuse(**_):
+        raise AssertionError("looked through the installed distributions")
+
+    monkeypatch.setattr("importlib.metadata.distributions", refuse)
+    monkeypatch.setattr("openhcs_core.memory.frameworks.entry_points", refuse)
+    for value in ([1], "text", None, 1.5, dt.date(2026, 1, 2), object()):
+        assert detect_memory_type(value) is MemoryType.UNKNOWN
