@@ -16,6 +16,7 @@ EXIT_MEMORY = 5
 EXIT_STOPPED = 130
 """A person stopped it (SIGINT): what shells use."""
 
+_WORST_FIRST = (EXIT_DEFECT, EXIT_CONFIG, EXIT_MEMORY, EXIT_FUNCTION, EXIT_DATA)
 
 _PREFIX = "error: "
 
@@ -90,6 +91,32 @@ class DiskFullError(OpenHCSError, OSError):
     """A disk has no room for what is to be written."""
 
     exit_code = EXIT_MEMORY
+
+
+class WellsFailedError(OpenHCSError):
+    """Some of the wells of one job failed; the others are done.
+
+    Its exit code is that of the failure which is least the wells' own: a wrong config comes
+    first, then a lack of memory or disk, which more of it may mend.
+
+    Parameters
+    ----------
+    wells : int
+        How many the job has.
+    failures : tuple of (str, OpenHCSError)
+        The wells that failed, each with its error.
+    """
+
+    def __init__(self, wells: int, failures: tuple[tuple[str, OpenHCSError], ...]) -> None:
+        super().__init__(wells, failures)
+        self.wells = wells
+        self.failures = failures
+        codes = {error.exit_code for _, error in failures}
+        self.exit_code = next(code for code in _WORST_FIRST if code in codes)
+
+    def __str__(self) -> str:
+        lines = "".join(f"\n  well {well}: {error}" for well, error in self.failures)
+        return f"{len(self.failures)} of {self.wells} wells failed, the others are done:{lines}"
 
 
 class MemoryConversionError(OpenHCSError, TypeError):

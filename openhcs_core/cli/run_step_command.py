@@ -1,15 +1,18 @@
 """``openhcs-core run-step``: the thin executor that every generated rule calls."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import click
 
-from openhcs_core.errors import OpenHCSError
+from openhcs_core.errors import OpenHCSError, WellsFailedError
+from openhcs_core.plan import JobScope, log_path
 from openhcs_core.registry import RegistryService
 from openhcs_core.runtime import (
     Job,
     compute_images,
+    execute_shared_job,
     execute_step,
     gather_table,
     recorded,
@@ -24,42 +27,58 @@ logger = logging.getLogger("openhcs_core")
 @click.option(
     "--plate-dir", required=True, type=click.Path(path_type=Path), help="results/<plate>."
 )
-@click.option("--step", required=True, help="The step's name.")
-@click.option("--well", help="Do the step for this well.")
+@click.option(
+    "--step", "steps", required=True, multiple=True, help="The step's name; several in their order."
+)
+@click.option("--well", "wells", multiple=True, help="Do the steps for this well, or for several.")
 @click.option("--table", help="Join this table of all wells, e.g. cell_counts.csv.")
 @click.option("--store", is_flag=True, help="Write the plate metadata of a kept step.")
-@click.option("--digest", help="Refuse any plan but the one of this digest.")
+@click.option("--digest", help="Refuse any plan (or plans) but those of this digest.")
 @click.option("--images-only", is_flag=True, help="Only compute the well's images into the cache.")
 @click.option("--log", type=click.Path(path_type=Path), help="Write progress to this file.")
+@click.option("--logs", is_flag=True, help="Write progress to the log of each step and well.")
 def run_step_command(
     *,
     plate_dir: Path,
-    step: str,
-    well: str | None,
+    steps: tuple[str, ...],
+    wells: tuple[str, ...],
     table: str | None,
     store: bool,
     digest: str | None,
     images_only: bool,
     log: Path | None,
+    logs: bool,
 ) -> None:
     """Do one step for one well (or join its tables, or write its plate metadata).
 
-    Every job of a run is one such line, so it can be repeated by hand.
+    Every job of a run is one such line, so it can be repeated by hand. Several steps, each
+    reading the one before it, are done one after another, and so are several wells.
 
     \b
-    Example:
+    Examples:
       openhcs-core run-step --plate-dir results/demo --step count --well B02
+      openhcs-core run-step --plate-dir results/demo --step clean --step count --well B02
     """
-    if (well is not None) + (table is not None) + store != 1:
+    if bool(wells) + (table is not None) + store != 1:
         raise click.UsageError("give exactly one of --well, --table and --store")
-    job = Job(plate_dir, step, digest)
+    scope = JobScope(steps, wells)
+    if len(steps) > 1 and not wells:
+        raise click.UsageError("--table and --store are of one step")
+    if images_only and (not wells or scope.is_shared):
+        raise click.UsageError("--images-only is for one step of one well")
+    job = Job(plate_dir, steps[0], digest)
     try:
         with naming_full_disk(plate_dir):
             _start_log(log)
-            if images_only and well is not None:
-                compute_images(job, well, RegistryService().load)
+            if images_only:
+                compute_images(job, wells[0], RegistryService().load)
+            elif scope.is_shared or logs:
+                begin = partial(_begin, plate_dir, writes_logs=logs)
+                execute_shared_job(plate_dir, scope, digest, RegistryService().load, begin)
             else:
-                _run_recorded(job, well, table)
+                _run_recorded(job, wells[0] if wells else None, table)
+    except WellsFailedError:
+        raise  # each well's log has its own error
     except OpenHCSError as error:
         logger.error("%s", error)  # noqa: TRY400  its text is the message; main prints it too
         raise
@@ -67,6 +86,12 @@ def run_step_command(
         logger.exception("this is a defect of openhcs-core; please report it with this log")
         raise
     logger.info("done")
+
+
+def _begin(plate_dir: Path, step: str, well: str, *, writes_logs: bool) -> None:
+    """Begin the log of a step and well."""
+    if writes_logs:
+        _start_log(plate_dir / log_path(step, well))
 
 
 class _LogFile(logging.FileHandler):

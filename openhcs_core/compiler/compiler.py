@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from openhcs_core.compiler.conversions import plan_inter_step_conversions
 from openhcs_core.compiler.gpu_resources import assign_gpu_resources
+from openhcs_core.compiler.job_scopes import batch_wells, fuse_steps
 from openhcs_core.compiler.materialization_flags import plan_materialization_flags
 from openhcs_core.compiler.memory_contracts import validate_memory_contracts
 from openhcs_core.compiler.outputs import check_tables
@@ -79,6 +80,8 @@ def compile_plate(request: CompileRequest, plate_map_digest: str | None = None) 
             "stores": plan_store_metadata(steps, request),
             "resources": resources,
             "conversions": plan_inter_step_conversions(whole, resources),
+            "runs": fuse_steps(whole, resources, request.granularity),
+            "batches": batch_wells(request.wells, request.wells_per_job),
         }
     )
 

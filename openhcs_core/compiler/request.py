@@ -51,6 +51,10 @@ class CompileRequest:
         The memory types a job can hold: those whose libraries are installed here.
     gpu : str
         ``auto``: jobs that can use a GPU ask for it; ``none``: there is no GPU.
+    granularity : str
+        ``step``: a job does one step; ``fused``: as many as can be.
+    wells_per_job : int
+        Wells that a job does one after another.
     origins : mapping of key path to Origin
         Where settings come from; those that are not in it are the step's own.
 
@@ -69,6 +73,8 @@ class CompileRequest:
     functions: FunctionCatalogue
     memory_types: tuple[MemoryType, ...] = field(default_factory=installed_memory_types)
     gpu: Literal["auto", "none"] = "auto"
+    granularity: Literal["step", "fused"] = "step"
+    wells_per_job: int = 1
     origins: Mapping[KeyPath, Origin] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

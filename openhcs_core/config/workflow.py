@@ -164,10 +164,15 @@ class PlateConfig(FrozenModel):
 
 
 class ExecutionConfig(FrozenModel):
-    """How steps are cut into jobs (a job a step and well), and whether these get GPUs."""
+    """How steps and wells are cut into jobs, and whether these get GPUs."""
 
-    granularity: Literal["step"] = "step"
-    wells_per_job: Literal[1] = 1
+    granularity: Annotated[
+        Literal["step", "fused"],
+        Field(description="step: a job does one step; fused: as many as can be, images in memory"),
+    ] = "step"
+    wells_per_job: Annotated[
+        int, Field(ge=1, strict=True, description="Wells that a job does one after another")
+    ] = 1
     gpu: Annotated[
         Literal["auto", "none"],
         Field(description="auto: jobs that can use a GPU ask for it; none: all run on the CPU"),

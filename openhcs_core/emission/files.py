@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from openhcs_core.emission.rules import job_rule_scopes
 from openhcs_core.plan import (
+    HELD_BYTES,
     CompiledPipeline,
     PlatePlan,
     StepPlan,
@@ -42,7 +44,13 @@ def emit_plan_index(compiled: CompiledPipeline) -> str:
         for plate in compiled.plates
         for path in plate_targets(plate)
     ]
-    index = {"results": compiled.results, "plates": plates, "targets": targets}
+    index = {
+        "results": compiled.results,
+        "held_mb": HELD_BYTES // 2**20,
+        "jobs": {name: scope._asdict() for name, scope in job_rule_scopes(compiled).items()},
+        "plates": plates,
+        "targets": targets,
+    }
     return readable_json(index)
 
 
@@ -93,6 +101,8 @@ def _index_plate(plate: PlatePlan) -> dict[str, Any]:
             if table.wells != plate.wells
         },
         "resources": {step: resources.model_dump() for step, resources in plate.resources.items()},
+        "runs": plate.runs,
+        "batches": plate.batches,
         "conversions": [conversion.as_dict() for conversion in plate.conversions],
     }
 

@@ -9,6 +9,15 @@ from openhcs_core.plan.codec import (
     readable_json,
 )
 from openhcs_core.plan.conversions import PlannedConversion
+from openhcs_core.plan.jobs import (
+    HELD_BYTES,
+    JobScope,
+    find_job,
+    job_digest,
+    job_scopes,
+    step_runs,
+    well_batches,
+)
 from openhcs_core.plan.layout import (
     ASIDE,
     KEPT_SINKS,
@@ -64,6 +73,7 @@ from openhcs_core.plan.special_paths import SPECIAL_FOLDER
 
 __all__ = [
     "ASIDE",
+    "HELD_BYTES",
     "KEPT_SINKS",
     "LOCATION",
     "OUTPUT_FOLDERS",
@@ -77,6 +87,7 @@ __all__ = [
     "FunctionPlan",
     "GroupPlan",
     "JobResources",
+    "JobScope",
     "OutputFile",
     "PlannedConversion",
     "PlatePlan",
@@ -94,9 +105,12 @@ __all__ = [
     "digest_text",
     "encode_plan",
     "failure_path",
+    "find_job",
     "function_files",
     "image_folder",
     "index_path",
+    "job_digest",
+    "job_scopes",
     "kept_folder",
     "kept_image_path",
     "kept_well_folder",
@@ -110,12 +124,14 @@ __all__ = [
     "plan_path",
     "readable_json",
     "special_files",
+    "step_runs",
     "store_metadata_path",
     "store_path",
     "store_plan_path",
     "table_path",
     "table_plan_path",
     "taken_files",
+    "well_batches",
     "well_files",
     "well_table_paths",
 ]

@@ -366,6 +366,10 @@ class PlatePlan(FrozenModel):
         By step name.
     conversions : tuple of PlannedConversion
         Where images change their memory type.
+    runs : tuple of tuple of str
+        Steps that one job does, in pipeline order; empty where each step has jobs of its own.
+    batches : tuple of tuple of str
+        Wells that one job does; empty where each well has jobs of its own.
     """
 
     name: str
@@ -376,6 +380,8 @@ class PlatePlan(FrozenModel):
     stores: tuple[StoreMetadataPlan, ...] = ()
     resources: dict[str, JobResources] = {}
     conversions: tuple[PlannedConversion, ...] = ()
+    runs: tuple[tuple[str, ...], ...] = ()
+    batches: tuple[tuple[str, ...], ...] = ()
 
     def step_plan(self, plan: StepPlan, well: str) -> StepPlan:
         """Return a well's own plan of a step, or the step's."""
@@ -393,7 +399,8 @@ class PlatePlan(FrozenModel):
     @property
     def job_count(self) -> int:
         """Jobs of a run from nothing."""
-        return len(self.wells) * len(self.steps) + len(self.tables) + len(self.stores)
+        jobs = len(self.batches or self.wells) * len(self.runs or self.steps)
+        return jobs + len(self.tables) + len(self.stores)
 
 
 class CompiledPipeline(FrozenModel):

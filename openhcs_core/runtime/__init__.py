@@ -11,6 +11,7 @@ from openhcs_core.runtime.kept_images import image_metadata, plate_layout, write
 from openhcs_core.runtime.lock import RunLock
 from openhcs_core.runtime.manifest import Manifest, encode_manifest, manifest_digest, read_manifest
 from openhcs_core.runtime.read_records import find_read_record, read_names, records_digest
+from openhcs_core.runtime.shared_job import execute_shared_job
 from openhcs_core.runtime.tables import gather_table, join_tables, write_partial_table
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "combined_digest",
     "compute_images",
     "encode_manifest",
+    "execute_shared_job",
     "execute_step",
     "find_read_record",
     "gather_table",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.digests import combined_digest, plane_digest
+from openhcs_core.runtime.held import HeldStacks
 from openhcs_core.runtime.manifest import PlaneRecord, StackRecord
 from openhcs_core.storage.atomic import replace_file
 
@@ -26,9 +27,12 @@ class ImageCache:
     ----------
     root : Path
         Usually ``results/.cache``.
+    held : HeldStacks or None
+        Where stacks are kept in memory as well, for the next step of the same job.
     """
 
     root: Path
+    held: HeldStacks | None = None
 
     def put(self, planes: Sequence["NDArray[Any]"], keys: Sequence[PlaneKey]) -> StackRecord:
         """Store planes of one shape and dtype, in order, unless they are there already.
@@ -55,6 +59,8 @@ class ImageCache:
         path = self.path(digest)
         if not path.exists():
             self._write(path, stack)
+        if self.held is not None:
+            self.held.put(digest, stack)
         return StackRecord(object=digest, dtype=stack.dtype.name, shape=stack.shape, planes=records)
 
     def get_plane(self, stack: StackRecord, number: int) -> "NDArray[Any] | None":
@@ -63,10 +69,14 @@ class ImageCache:
         Returns
         -------
         ndarray, shape (Y, X)
-            Read-only, mapped from the file.
+            Read-only, mapped from the file or held in memory.
         """
         import numpy as np
 
+        held = None if self.held is None else self.held.get(stack.object)
+        if held is not None:
+            of_memory: NDArray[Any] = held[number]
+            return of_memory
         try:
             planes = np.load(self.path(stack.object), mmap_mode="r")
         except (OSError, ValueError, EOFError):

@@ -35,7 +35,7 @@ from openhcs_core.runtime.calls import (
 )
 from openhcs_core.runtime.digests import label_digest, plane_digest
 from openhcs_core.runtime.groups import group_planes
-from openhcs_core.runtime.inputs import PlateInput, StepInput, WellInput
+from openhcs_core.runtime.inputs import PlateInput, Recompute, StepInput, WellInput
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.job_cache import JobResult
 from openhcs_core.runtime.kept_images import kept_folder, restore_kept_images, write_kept_images
@@ -98,7 +98,7 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     check_versions(plan)
     load = with_user_functions(plan, job.location, load)
     job = replace(job, digest=plan_digest(plan))
-    source = _open_input(job, plan, well)
+    source = _open_input(job, plan, well, load)
     specials = SpecialInputs(job.plate_dir, plan, well)
 
     def confirm() -> None:
@@ -171,13 +171,25 @@ def compute_images(job: Job, well: str, load: FunctionLoader) -> None:
     check_versions(plan)
     load = with_user_functions(plan, job.location, load)
     specials = SpecialInputs(job.plate_dir, plan, well)
-    _compute(plan, well, _open_input(job, plan, well), specials, job.cache, load)
+    _compute(plan, well, _open_input(job, plan, well, load), specials, job.cache, load)
 
 
-def _open_input(job: Job, plan: StepPlan, well: str) -> WellInput:
+def _open_input(job: Job, plan: StepPlan, well: str, load: FunctionLoader) -> WellInput:
     if plan.source is None:
         return PlateInput(job, well)
-    return StepInput(job, plan, well, Recomputer(job))
+    return StepInput(job, plan, well, _recomputer(job, load))
+
+
+def _recomputer(job: Job, load: FunctionLoader) -> Recompute:
+    """Return what recomputes lost images: here, of a step that this job does as well."""
+
+    def recompute(step: str, well: str) -> None:
+        if job.held is not None and step in job.held.steps:
+            compute_images(Job(job.plate_dir, step), well, load)
+        else:
+            Recomputer(job)(step, well)
+
+    return recompute
 
 
 @contextmanager

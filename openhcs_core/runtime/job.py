@@ -11,6 +11,7 @@ from openhcs_core.config import FrozenModel
 from openhcs_core.errors import ConfigError, PlanChangedError
 from openhcs_core.plan import LOCATION, StepPlan, plan_digest, plan_path
 from openhcs_core.runtime.cache import ImageCache
+from openhcs_core.runtime.held import HeldStacks
 from openhcs_core.runtime.job_cache import JobCache
 
 P = TypeVar("P", bound=FrozenModel)
@@ -49,11 +50,14 @@ class Job:
         The step's name.
     digest : str or None
         Digest of the plan the job was started for; None takes the plan as it is.
+    held : HeldStacks or None
+        Images that steps of one job hand to each other; None where each has its own job.
     """
 
     plate_dir: Path
     step: str
     digest: str | None = None
+    held: HeldStacks | None = None
 
     @cached_property
     def location(self) -> Location:
@@ -70,7 +74,7 @@ class Job:
     @property
     def cache(self) -> ImageCache:
         """The cache of computed images."""
-        return ImageCache(Path(self.location.cache_dir))
+        return ImageCache(Path(self.location.cache_dir), self.held)
 
     @property
     def results(self) -> JobCache:

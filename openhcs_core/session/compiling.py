@@ -226,6 +226,8 @@ def _compile_plate(
         storage=resolved.storage,
         functions=functions,
         gpu=config.execution.gpu,
+        granularity=config.execution.granularity,
+        wells_per_job=config.execution.wells_per_job,
         origins=resolved.origins,
     )
     plate_map = plate.plate_map

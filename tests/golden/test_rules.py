@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,18 @@ CASES = {
     "gpu_none": {"demo": "gpu_or_cpu"},
     "sub_dirs": {"demo": "sub_dirs", "other": "demo"},
     "by_well": {"demo": "by_well"},
+    "fused": {"demo": "demo"},
+    "fused_to_the_kept_step": {"demo": "kept_first", "other": "kept_first"},
+    "fused_by_device": {"demo": "gpu_between"},
+    "fused_by_well": {"demo": "by_well"},
+    "batches": {"demo": "demo"},
+    "batches_of_rows": {"demo": "kept_middle_and_override"},
+    "fused_batches": {"demo": "demo", "Plate 2": "demo"},
+    "batches_by_well": {"demo": "by_well"},
 }
+WELLS = ("A01", "A02", "A03", "B01", "B02", "B03", "C02")
+"""Of plates whose wells are done in batches."""
+BATCHES = {"batches": 2, "batches_of_rows": 6, "fused_batches": 2, "batches_by_well": 2}
 GPU = {"gpu_none": "none"}
 STORAGE = {"kept_as_tiff": VFSConfig(materialization="disk")}
 
@@ -60,11 +72,22 @@ class _Functions:
         )
 
 
+def _with_wells(index, wells):
+    """Return an index whose wells are copies of the first."""
+    copied = [image for image in index.images if image.key.well == index.wells[0]]
+    images = (
+        image._replace(key=image.key._replace(well=well)) for well in wells for image in copied
+    )
+    return replace(index, images=tuple(images))
+
+
 def _rules(case):
     index = get_handler("imagexpress", PLATE).index(PLATE)
     functions = _Functions()
     plates = []
     for plate, pipeline in CASES[case].items():
+        if case in BATCHES and pipeline != "by_well":  # which names its wells
+            index = _with_wells(index, WELLS)
         document = load_yaml(HERE / "pipelines" / f"{pipeline}.yaml")
         request = CompileRequest(
             plate=plate,
@@ -76,6 +99,8 @@ def _rules(case):
             functions=functions,
             memory_types=tuple(MemoryType),
             gpu=GPU.get(case, "auto"),
+            granularity="fused" if case.startswith("fused") else "step",
+            wells_per_job=BATCHES.get(case, 1),
         )
         plates.append(compile_plate(request))
     return emit_rules(CompiledPipeline(results="results", plates=tuple(plates)))

@@ -1,4 +1,6 @@
 # What generated rules look up in the compiled plan (results/.plan/plan.json).
+from openhcs_core.plan import job_digest
+
 OPENHCS_ENVIRONMENT = workflow.source_path("../envs/openhcs-core.yaml")
 
 
@@ -7,16 +9,44 @@ def openhcs_well(wildcards):
 
 
 def openhcs_digest(step, wildcards):
+    return openhcs_digest_of(step, openhcs_well(wildcards), wildcards)
+
+
+def openhcs_digest_of(step, well, wildcards):
     plate = OPENHCS["plates"][wildcards.plate]
     own = plate["well_digests"].get(step, {})
-    return own.get(openhcs_well(wildcards), plate["digests"][step])
+    return own.get(well, plate["digests"][step])
 
 
 def openhcs_plan(step, wildcards):
-    well = openhcs_well(wildcards)
+    return openhcs_plan_of(step, openhcs_well(wildcards), wildcards)
+
+
+def openhcs_plan_of(step, well, wildcards):
     own = OPENHCS["plates"][wildcards.plate]["well_digests"].get(step, {})
     file = f"{step}/{well}.json" if well in own else f"{step}.json"
     return f"{OPENHCS['results']}/{wildcards.plate}/plan/{file}"
+
+
+def openhcs_job_wells(rule, wildcards):
+    values = dict(wildcards.items())
+    return [well.format(**values) for well in OPENHCS["jobs"][rule]["wells"]]
+
+
+def openhcs_job_plans(step, rule, wildcards):
+    wells = openhcs_job_wells(rule, wildcards)
+    plans = (openhcs_plan_of(step, well, wildcards) for well in wells)
+    return list(dict.fromkeys(plans))
+
+
+def openhcs_job_digest(rule, wildcards):
+    return job_digest(
+        [
+            openhcs_digest_of(step, well, wildcards)
+            for well in openhcs_job_wells(rule, wildcards)
+            for step in OPENHCS["jobs"][rule]["steps"]
+        ]
+    )
 
 
 def openhcs_store_digest(step, wildcards):
@@ -47,3 +77,15 @@ def openhcs_runtime(step, wildcards, attempt):
     return (
         OPENHCS["plates"][wildcards.plate]["resources"][step]["runtime_min"] * attempt
     )
+
+
+def openhcs_job_mem_mb(rule, wildcards, attempt):
+    steps = OPENHCS["jobs"][rule]["steps"]
+    held = OPENHCS["held_mb"] if len(steps) > 1 else 0
+    return held + max(openhcs_mem_mb(step, wildcards, attempt) for step in steps)
+
+
+def openhcs_job_runtime(rule, wildcards, attempt):
+    job = OPENHCS["jobs"][rule]
+    a_well = sum(openhcs_runtime(step, wildcards, attempt) for step in job["steps"])
+    return a_well * len(job["wells"])

@@ -1,0 +1,69 @@
+"""Which steps and wells one job does together."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from openhcs_core.plan.codec import digest_text
+from openhcs_core.plan.layout import benchmark_path
+from openhcs_core.plan.models import PlatePlan
+
+HELD_BYTES = 256 * 2**20
+"""Of images that a job of several steps hands from one to the next in memory, at most."""
+
+
+class JobScope(NamedTuple):
+    """What one job does: every step for the first well, then for the next.
+
+    Attributes
+    ----------
+    steps, wells : tuple of str
+        In pipeline and plate order.
+    """
+
+    steps: tuple[str, ...]
+    wells: tuple[str, ...]
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is more than one step of one well."""
+        return len(self.steps) * len(self.wells) > 1
+
+    @property
+    def members(self) -> Iterator[tuple[str, str]]:
+        """Step and well of everything that it does, in its order."""
+        return ((step, well) for well in self.wells for step in self.steps)
+
+    @property
+    def benchmark(self) -> str:
+        """The path of its measurements, relative to the plate's results."""
+        ends = dict.fromkeys((self.wells[0], self.wells[-1]))
+        fused = ".fused" if len(self.steps) > 1 else ""
+        return benchmark_path(self.steps[-1], f"{'-'.join(ends)}{fused}")
+
+
+def step_runs(plate: PlatePlan) -> tuple[tuple[str, ...], ...]:
+    """Return the steps of each job, in pipeline order."""
+    return plate.runs or tuple((plan.step_name,) for plan in plate.steps)
+
+
+def well_batches(plate: PlatePlan) -> tuple[tuple[str, ...], ...]:
+    """Return the wells of each job, in plate order."""
+    return plate.batches or tuple((well,) for well in plate.wells)
+
+
+def job_scopes(plate: PlatePlan) -> Iterator[JobScope]:
+    """Yield what each job of a plate does."""
+    for run in step_runs(plate):
+        for batch in well_batches(plate):
+            yield JobScope(run, batch)
+
+
+def find_job(plate: PlatePlan, step: str, well: str) -> JobScope:
+    """Return what the job of a step and well does."""
+    run = next(run for run in step_runs(plate) if step in run)
+    return JobScope(run, next(batch for batch in well_batches(plate) if well in batch))
+
+
+def job_digest(digests: Sequence[str]) -> str:
+    """Return the digest that a job carries, of those of its plans in its order."""
+    return digests[0] if len(digests) == 1 else digest_text("\n".join(digests))

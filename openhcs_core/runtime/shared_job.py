@@ -1,0 +1,92 @@
+"""Several steps, wells or both in one job: one after another, each committed by itself.
+
+Every step and well gives what a job of its own would give, to the byte, and leaves its own
+manifest, log and failure record. A well that fails ends there; the others go on.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from openhcs_core.errors import (
+    OpenHCSError,
+    PlanChangedError,
+    SupersededError,
+    WellsFailedError,
+)
+from openhcs_core.memory import get_framework
+from openhcs_core.plan import JobScope, StepPlan, job_digest, plan_digest
+from openhcs_core.runtime.calls import FunctionLoader, libraries_of
+from openhcs_core.runtime.execute_step import execute_step
+from openhcs_core.runtime.failures import recorded
+from openhcs_core.runtime.held import HeldStacks
+from openhcs_core.runtime.job import Job
+
+logger = logging.getLogger(__name__)
+
+Begin = Callable[[str, str], None]
+"""Called with step and well before each is begun."""
+
+
+def execute_shared_job(
+    plate_dir: Path, scope: JobScope, digest: str | None, load: FunctionLoader, begin: Begin
+) -> None:
+    """Do every step of every well and commit each result.
+
+    Parameters
+    ----------
+    plate_dir : Path
+        ``results/<plate>``.
+    digest : str or None
+        Of all plans, see :func:`~openhcs_core.plan.job_digest`; None takes them as they are.
+
+    Raises
+    ------
+    PlanChangedError
+        A plan is another one than the job was started for; before anything is done.
+    SupersededError
+        Another run started meanwhile.
+    OpenHCSError
+        What the only well failed with.
+    WellsFailedError
+        Some of several wells failed; the others are done.
+    """
+    digests = _read_plans(plate_dir, scope, digest)
+    failures: list[tuple[str, OpenHCSError]] = []
+    for well in scope.wells:
+        held = HeldStacks(frozenset(scope.steps)) if len(scope.steps) > 1 else None
+        try:
+            for step in scope.steps:
+                begin(step, well)
+                job = Job(plate_dir, step, digests[step, well], held)
+                with recorded(job, well):
+                    execute_step(job, well, load)
+                if held is not None:
+                    held.hand_on()
+        except SupersededError:
+            raise  # the run that took over does all that is left
+        except OpenHCSError as error:
+            if len(scope.wells) == 1:
+                raise
+            logger.error("%s", error)  # noqa: TRY400  its text is the message
+            failures.append((well, error))
+    if failures:
+        raise WellsFailedError(len(scope.wells), tuple(failures))
+
+
+def _read_plans(plate_dir: Path, scope: JobScope, digest: str | None) -> dict[tuple[str, str], str]:
+    """Return the digest of each plan, and make the libraries of all ready."""
+    plans: dict[tuple[str, str], StepPlan] = {
+        (step, well): Job(plate_dir, step).read_step_plan(well) for step, well in scope.members
+    }
+    digests = {member: plan_digest(plan) for member, plan in plans.items()}
+    found = job_digest(list(digests.values()))
+    if digest not in (None, found):
+        raise PlanChangedError(
+            f"plans in {plate_dir / 'plan'} changed since this job was planned (expected digest "
+            f"{digest}, found {found}); nothing was written, run snakemake again"
+        )
+    functions = (function for plan in plans.values() for function in plan.functions)
+    for kind in dict.fromkeys(kind for function in functions for kind in libraries_of(function)):
+        get_framework(kind).prepare()  # before a user module loads another library
+    return digests
