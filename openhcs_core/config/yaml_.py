@@ -17,6 +17,10 @@ from openhcs_core.config.base import FrozenModel
 from openhcs_core.errors import ConfigError, located, raise_all
 
 KeyPath = tuple[str | int, ...]
+MOST_YAML_BYTES = 4 * 2**20
+_MOST_NODES = 100_000
+"""Aliases make any number of values of a few bytes."""
+
 M = TypeVar("M", bound=FrozenModel)
 
 
@@ -79,21 +83,46 @@ def load_yaml(path: str | Path) -> LocatedDocument:
     ConfigError
         The file is absent or is not YAML; the message has the line.
     """
-    from ruamel.yaml.error import MarkedYAMLError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        reason = error.strerror or "unreadable"
-        raise ConfigError(f"{path}: {reason}; expected a YAML file there") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text ({error.reason})") from error
+    text = _read_text(path)
     try:
         return _locate(str(path), text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = (error.problem or "not YAML").splitlines()[0]
         raise ConfigError(f"{path}:{line}: not valid YAML: {problem}") from error
+    except ConfigError:
+        raise
+    except (YAMLError, ValueError) as error:  # signs YAML does not have, and dates of no calendar
+        problem = str(error).splitlines()[0]
+        raise ConfigError(f"{path}: not valid YAML: {problem}") from error
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deeply; a config has a few levels") from None
+
+
+def _read_text(path: str | Path) -> str:
+    """Return the text of a file of bounded size.
+
+    Raises
+    ------
+    ConfigError
+        There is none.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MOST_YAML_BYTES + 1)
+    except OSError as error:
+        reason = error.strerror or "unreadable"
+        raise ConfigError(f"{path}: {reason}; expected a YAML file there") from error
+    except ValueError as error:  # no name of a file: it has a NUL, or half a character
+        raise ConfigError(f"{str(path)!r}: {error}; expected the path of a YAML file") from error
+    if len(content) > MOST_YAML_BYTES:
+        raise ConfigError(f"{path}: over {MOST_YAML_BYTES} bytes; expected a YAML file of a few kB")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text ({error.reason})") from error
 
 
 def _locate(path: str, text: str) -> LocatedDocument:
@@ -144,6 +173,8 @@ def _find_duplicates(path: str, node: Any, at: KeyPath) -> Iterator[ConfigError]
 
 def _plain(node: Any, at: KeyPath, lines: dict[KeyPath, int]) -> Any:
     """Turn ruamel's nodes into plain data, noting the line of each key."""
+    if len(lines) > _MOST_NODES:
+        raise ConfigError(f"over {_MOST_NODES} values; write fewer, or repeat fewer by aliases")
     if isinstance(node, Mapping):
         result: dict[str, Any] = {}
         for key, value in node.items():

@@ -11,6 +11,7 @@ from typing import Any
 from openhcs_core.constants import Backend
 from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes.plate_index import PlateIndex
+from openhcs_core.storage import parse_json
 from openhcs_core.storage.backends.virtual_workspace import SourceRef, VirtualWorkspaceBackend
 from openhcs_core.storage.locations import is_inside
 
@@ -105,7 +106,7 @@ def read_workspace_metadata(path: Path) -> dict[str, Any]:
     """
     file = path / METADATA_FILENAME if path.is_dir() else path
     try:
-        metadata = json.loads(file.read_bytes())
+        metadata = parse_json(file.read_bytes())
     except OSError as error:
         raise InputDataError(f"{file} cannot be read: {error.strerror or error}") from error
     except ValueError as error:

@@ -8,12 +8,14 @@ tests hold these headers against it.
 """
 
 import os
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from openhcs_core.errors import InputDataError
+from openhcs_core.storage import MOST_IMAGE_BYTES
 
 MAX_DESCRIPTION_BYTES = 1 << 20
 """Longer ImageDescriptions are refused; MetaXpress writes about 7 kB."""
@@ -124,7 +126,18 @@ def _read(file: BinaryIO, path: str) -> TiffHeader:
             f"{path} has pixels of type {dtype}; expected one of {', '.join(sorted(_DTYPES))}"
         )
     shape = (_first(values, _HEIGHT, 0), _first(values, _WIDTH, 0))
+    _check_size(shape, dtype, path)
     return TiffHeader(shape, dtype, _text(values.get(_DESCRIPTION, ())))
+
+
+def _check_size(shape: tuple[int, int], dtype: str, path: str) -> None:
+    """Refuse images without pixels, and those that declare more than is read."""
+    size_bytes = shape[0] * shape[1] * int(re.sub("[a-z]", "", dtype)) // 8
+    if not 0 < size_bytes <= MOST_IMAGE_BYTES:
+        raise InputDataError(
+            f"{path} declares {shape[0]} x {shape[1]} px {dtype}, {size_bytes} bytes; expected "
+            f"1 to {MOST_IMAGE_BYTES}. The file is damaged: copy or export it again"
+        )
 
 
 def _read_form(file: BinaryIO, path: str) -> _Form:

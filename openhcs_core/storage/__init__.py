@@ -11,7 +11,7 @@ from openhcs_core.storage.backend_registry import (
     discover_all_backends,
     get_backend_instance,
 )
-from openhcs_core.storage.backends.tiff_ import run_parallel
+from openhcs_core.storage.backends.tiff_ import MOST_IMAGE_BYTES, run_parallel
 from openhcs_core.storage.base import (
     DataSink,
     ReadableBackend,
@@ -20,6 +20,7 @@ from openhcs_core.storage.base import (
     VirtualBackend,
     operations_of,
 )
+from openhcs_core.storage.bounded_json import MOST_JSON_BYTES, parse_json
 from openhcs_core.storage.checking import (
     Finding,
     PlaneForm,
@@ -35,6 +36,7 @@ from openhcs_core.storage.locations import (
     Entry,
     PlateSource,
     absolute_plate,
+    is_folder,
     open_plate_source,
 )
 from openhcs_core.storage.ome_zarr.checker import check_plate_metadata, check_well
@@ -59,6 +61,8 @@ from openhcs_core.storage.tiff_checker import check_tiff_folder
 from openhcs_core.storage.tiff_folder import restore_tiff_folder, write_tiff_folder
 
 __all__ = [
+    "MOST_IMAGE_BYTES",
+    "MOST_JSON_BYTES",
     "TEMPORARY_NAME",
     "TEMPORARY_PREFIX",
     "BackendEntry",
@@ -89,12 +93,14 @@ __all__ = [
     "first_difference",
     "get_backend_instance",
     "host_array",
+    "is_folder",
     "lacks_fields",
     "list_files",
     "list_planes",
     "naming_full_disk",
     "open_plate_source",
     "operations_of",
+    "parse_json",
     "read_batch",
     "read_image_metadata",
     "read_plane",

@@ -1,7 +1,9 @@
 """Where a plate's files are: in a folder, or behind a URL. Nothing is ever written there."""
 
+import errno
 import os
 import re
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from pathlib import Path, PurePosixPath
@@ -83,7 +85,13 @@ class PlateSource(ABC):
 
     @abstractmethod
     def folder_identity(self, folder: str) -> Hashable:
-        """Return what two paths of one folder have in common: links may form a ring."""
+        """Return what two paths of one folder have in common: links may form a ring.
+
+        Raises
+        ------
+        InputDataError
+            A link leads out of the plate: to follow it may mean to list a whole disk.
+        """
 
     @abstractmethod
     def status(self, path: str) -> FileStatus:
@@ -218,7 +226,15 @@ class LocalPlate(PlateSource):
 
     def folder_identity(self, folder: str) -> Hashable:
         """Return device and inode."""
-        status = os.stat(f"{self.name}/{folder}")  # noqa: PTH116  # a Path costs as much again
+        path = f"{self.name}/{folder}".rstrip("/")
+        if folder and os.path.islink(path):  # noqa: PTH114  # a Path costs as much again
+            real, root = Path(path).resolve(), self._resolved(self._folder)
+            if not real.is_relative_to(root):
+                raise InputDataError(
+                    f"{path} is a link to {real}, outside of the plate folder {root}; remove the "
+                    "link, or copy what it leads to into the plate"
+                )
+        status = os.stat(path)  # noqa: PTH116
         return (status.st_dev, status.st_ino)
 
     def status(self, path: str) -> FileStatus:
@@ -226,8 +242,13 @@ class LocalPlate(PlateSource):
         return (self._folder / path).stat()
 
     def open(self, path: str) -> BinaryIO:
-        """Open a file."""
-        return (self._folder / path).open("rb")
+        """Open a file; pipes and devices, of which one may read for ever, are refused."""
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(self._folder / path, flags)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "it is no regular file")
+        return os.fdopen(descriptor, "rb")
 
     def locate(self, path: str) -> Path:
         """Return the file's path, which no link leads out of the plate."""
@@ -284,6 +305,14 @@ def open_plate_source(plate: str | Path | PlateSource) -> PlateSource:
     from openhcs_core.storage.remote import RemotePlate  # fsspec costs local plates nothing
 
     return RemotePlate(url)
+
+
+def is_folder(entry: Entry) -> bool:
+    """Return whether an entry is a folder; a link to itself, or to nothing, is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def is_url(plate: str | Path) -> bool:

@@ -1,6 +1,5 @@
 """Zarr stores that OpenHCS wrote: OME-Zarr 0.4 with the images' file names beside each array."""
 
-import json
 import re
 import zlib
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openhcs_core.errors import InputDataError, StorageResolutionError
+from openhcs_core.storage.bounded_json import parse_json
 from openhcs_core.storage.locations import LocalPlate, PlateSource
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class OpenHCSZarr:
 
     def _json(self, path: str) -> dict[str, Any]:
         try:
-            data = json.loads(self._source.content(path).read_bytes())
+            data = parse_json(self._source.content(path).read_bytes())
         except ValueError as error:
             raise InputDataError(f"{self._source.where(path)} is not JSON: {error}") from error
         if not isinstance(data, dict):

@@ -1,7 +1,6 @@
 """Plates in object stores and on web servers, read through fsspec."""
 
 import io
-import json
 import sys
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 from urllib.parse import quote, unquote, urlsplit
 
 from openhcs_core.errors import ConfigError, InputDataError, StorageResolutionError
+from openhcs_core.storage.bounded_json import parse_json
 from openhcs_core.storage.locations import PlateSource, check_inside
 
 if TYPE_CHECKING:
@@ -346,6 +346,6 @@ def _parse_lines(text: str) -> Iterable[str]:
 
 
 def _parse_mapping(text: str) -> Iterable[str]:
-    for entry in json.loads(text)["subdirectories"].values():
+    for entry in parse_json(text.encode())["subdirectories"].values():
         for real in entry.get("workspace_mapping", {}).values():
             yield real if isinstance(real, str) else real["backend_address"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from openhcs_core.storage import Entry, PlateSource, open_plate_source
+from openhcs_core.storage import Entry, PlateSource, is_folder, open_plate_source
 
 NO_Z_FOLDER = -1
 """`RawImage.z_folder` of an image that lies in no ``ZStep_n`` folder."""
@@ -202,7 +202,7 @@ def _add_other(
         return
     if name in names:
         found.strays.append(prefix + name)
-    elif entry.is_dir():
+    elif is_folder(entry):
         below.append(entry)
     elif name[-4:].lower() == ".htd":
         found.htd_files.append(prefix + name)
@@ -242,7 +242,7 @@ def _nearby_names(source: PlateSource) -> Iterator[tuple[_Folder, str]]:
                     return
                 if entry.name.startswith("."):
                     continue
-                if entry.is_dir():
+                if is_folder(entry):
                     below.append(_subfolder(folder, entry.name))
                 else:
                     yield folder, entry.name

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tifffile import TiffFile
 
+MOST_IMAGE_BYTES = 2**31
+"""Pixels that a page may declare. A few bytes of a file are enough to declare any number."""
+
+_MOST_TIMES_FILE = 100
+"""Pixels of a stack, as a multiple of its file, beyond which a page's limit holds for all of it."""
+
 _LFS_POINTER = b"version https://git-lfs"
 _COPY_AGAIN = "copy or export this file again"
 
@@ -285,8 +291,13 @@ def _check_complete(tif: "TiffFile", path: str) -> None:
             f"{path}: expected a TIFF with an image, found {size} bytes without one "
             f"(truncated, or its end was lost); {_COPY_AGAIN}"
         )
+    declared = 0
     for number in range(len(tif.pages)):
         page = tif.pages.get(number).aspage()
+        page_bytes = page.size * page.bitspersample // 8
+        declared += page_bytes
+        _check_declared(page_bytes, MOST_IMAGE_BYTES, f"{path}: page {number}")
+        _check_declared(declared, max(MOST_IMAGE_BYTES, _MOST_TIMES_FILE * size), path)
         segments = list(zip(page.dataoffsets, page.databytecounts, strict=True))
         present = [offset + count for offset, count in segments if offset and count]
         inside = [end for end in present if end <= size]
@@ -296,15 +307,20 @@ def _check_complete(tif: "TiffFile", path: str) -> None:
                 f"tiles of pixels up to byte {max(present, default=0)}, found {len(inside)} whole "
                 f"in {size} bytes; {_COPY_AGAIN}"
             )
-        expected_bytes = page.size * page.bitspersample // 8
-        if (
-            page.compression == tifffile.COMPRESSION.NONE
-            and sum(page.databytecounts) < expected_bytes
-        ):
+        if page.compression == tifffile.COMPRESSION.NONE and sum(page.databytecounts) < page_bytes:
             raise InputDataError(
-                f"{path}: page {number} expected {expected_bytes} bytes of pixels, found "
+                f"{path}: page {number} expected {page_bytes} bytes of pixels, found "
                 f"{sum(page.databytecounts)}; {_COPY_AGAIN}"
             )
+
+
+def _check_declared(declared_bytes: int, most: int, where: str) -> None:
+    """Refuse what would take all memory before the first pixel is decoded."""
+    if declared_bytes > most:
+        raise InputDataError(
+            f"{where}: declares {declared_bytes} bytes of pixels, at most {most} are read; the "
+            "file is damaged, or its images have to be cut into smaller ones"
+        )
 
 
 def _diagnosis(content: Content, error: Exception) -> str:

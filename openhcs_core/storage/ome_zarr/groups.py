@@ -14,6 +14,7 @@ from typing import Any
 from openhcs_core.config import ZARR_GROUP_FILES, OmeZarrVersion
 from openhcs_core.errors import InputDataError
 from openhcs_core.storage.atomic import replace_file
+from openhcs_core.storage.bounded_json import parse_json
 
 _V2_GROUP = ".zgroup"
 
@@ -115,7 +116,7 @@ def read_json(path: Path) -> dict[str, Any]:
         It is missing or no JSON object.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
     except FileNotFoundError:
         raise InputDataError(
             f"{path}: no such file; the store is incomplete or its path is wrong"

@@ -1,6 +1,5 @@
 """How an array of image planes is cut into files, and the JSON that says so."""
 
-import json
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from openhcs_core.config import ZarrChunkStrategy, ZarrCompressor, ZarrConfig
 from openhcs_core.errors import InputDataError
+from openhcs_core.storage.bounded_json import parse_json
 
 AXES = ("t", "c", "z", "y", "x")
 ARRAY_FILES = {"0.5": "zarr.json", "0.4": ".zarray"}
@@ -229,7 +229,7 @@ def read_dtype(folder: Path) -> str:
 
     file = array_file(folder)
     try:
-        metadata = json.loads(file.read_bytes())
+        metadata = parse_json(file.read_bytes())
         key = "data_type" if file.name == ARRAY_FILES["0.5"] else "dtype"
         return str(np.dtype(metadata[key]).name)
     except (OSError, ValueError, LookupError, TypeError) as error:

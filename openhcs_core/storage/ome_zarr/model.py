@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     PlaneSource = NDArray[Any] | Callable[[], NDArray[Any]]
 
 STORE_SUFFIX = ".ome.zarr"
-FIELD_NAME = re.compile("[A-Za-z0-9]+")
-LABEL_NAME = re.compile(r"[^\W_][\w .+()-]*")
+FIELD_NAME = re.compile("[A-Za-z0-9]{1,100}")
+LABEL_NAME = re.compile(r"[^\W_][\w .+()-]{0,119}")
 """Names that cannot lead out of the folder they are in; read back, they are checked again."""
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from openhcs_core.errors import InputDataError
+from openhcs_core.storage.bounded_json import parse_json
 from openhcs_core.storage.disk_space import naming_full_disk
 from openhcs_core.storage.ome_zarr.layout import AXES, ArrayLayout, Place, array_file
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _DRIVERS = {"zarr.json": "zarr3", ".zarray": "zarr"}
 _MOST_FILES = 8
+_MOST_PLANE_BYTES = 2**34
 _SYSTEM_ERROR = re.compile(r"os_error_code='(\d+)'")
 _FAILURES = (OSError, ValueError, LookupError, RuntimeError, NotImplementedError)
 """What tensorstore raises, by the status it ended with."""
@@ -167,9 +169,9 @@ class ArrayReader:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         try:
+            parse_json(array_file(folder).read_bytes())  # tensorstore dies of what is nested deeply
             array = _open(folder, is_new=False)
-            if len(array.shape) != len(AXES):
-                raise ValueError(f"expected axes {', '.join(AXES)}, found shape {array.shape}")
+            _check_shape(array)
             chunk = array.chunk_layout.read_chunk.shape
             if any(size > 1 for size in chunk[:3]):
                 # kept, or it would be decoded once for each plane that is in it
@@ -184,10 +186,22 @@ class ArrayReader:
         self.dtype = array.dtype.numpy_dtype
 
     def start(self, place: Place, out: "NDArray[Any]") -> Pending:
-        """Start to read the plane at ``(t, c, z)`` into `out`, ``[Y, X]`` of the array's dtype."""
+        """Start to read the plane at ``(t, c, z)`` into `out`, ``[Y, X]`` of the array's dtype.
+
+        Raises
+        ------
+        InputDataError
+            The array has no such plane.
+        """
         import tensorstore
 
-        pending: Pending = tensorstore.array(out).write(self._array[place])
+        try:
+            plane = self._array[place]
+        except IndexError as error:
+            raise InputDataError(
+                f"{self._folder}: there is no plane [t, c, z] = {list(place)}"
+            ) from error
+        pending: Pending = tensorstore.array(out).write(plane)
         return pending
 
     def finish(self, place: Place, pending: Pending) -> None:
@@ -217,14 +231,17 @@ class ArrayReader:
         import numpy as np
 
         out = np.empty(self.plane_shape, self.dtype)
-        try:
-            pending = self.start(place, out)
-        except IndexError as error:
-            raise InputDataError(
-                f"{self._folder}: there is no plane [t, c, z] = {list(place)}"
-            ) from error
-        self.finish(place, pending)
+        self.finish(place, self.start(place, out))
         return out
+
+
+def _check_shape(array: Any) -> None:
+    """Refuse what has other axes, or declares planes that no image has."""
+    if len(array.shape) != len(AXES):
+        raise ValueError(f"expected axes {', '.join(AXES)}, found shape {array.shape}")
+    plane_bytes = prod(array.shape[3:]) * array.dtype.numpy_dtype.itemsize
+    if plane_bytes > _MOST_PLANE_BYTES:
+        raise ValueError(f"planes of {plane_bytes} bytes; at most {_MOST_PLANE_BYTES} are read")
 
 
 def _open(folder: Path, *, is_new: bool, cache_bytes: int = 0) -> Any:

@@ -1,0 +1,288 @@
+"""What reads files that instruments or people write, each with right files to begin from.
+
+A target gets a folder of its own, the content of one damaged file, and reads it as a run would.
+"""
+
+import io
+import json
+import shutil
+from abc import ABC, abstractmethod
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import tifffile
+from fuzz_mutations import damage_bytes, damage_json, damage_tiff
+
+from openhcs_core.microscopes import (
+    METADATA_FILENAME,
+    build_workspace_metadata,
+    get_handler,
+    get_image_files,
+    open_workspace,
+    well_index,
+)
+from openhcs_core.microscopes.imagexpress.metaseries import parse_metaseries
+from openhcs_core.microscopes.tiff_header import read_tiff_header
+from openhcs_core.planes import PlaneKey
+from openhcs_core.session import compile_workflow
+from openhcs_core.storage import (
+    FieldImages,
+    ImageMetadata,
+    PlateLayout,
+    get_backend_instance,
+    list_planes,
+    read_plane,
+    write_plate_metadata,
+    write_well,
+)
+from openhcs_core.testing.plates import image_path, write_imagexpress_plate
+
+ROOT = Path(__file__).parents[1]
+DEMO = ROOT / "data/demo/9987_Plate_3434"
+MIX = ROOT / "tests/data/projection_mix/Projection-Mix"
+WORKSPACE = ROOT / "tests/data/openhcs_plate"
+
+
+class Target(ABC):
+    """Reads one kind of file.
+
+    Parameters
+    ----------
+    folder : Path
+        An empty folder that belongs to it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.seeds = self.prepare()
+
+    @abstractmethod
+    def prepare(self) -> list[bytes]:
+        """Make what is beside the file; return right contents."""
+
+    @abstractmethod
+    def read(self, content: bytes) -> None:
+        """Put the content in place and read it."""
+
+    def damage(self, random: Random) -> bytes:
+        """Return a damaged content."""
+        return damage_bytes(random, random.choice(self.seeds))
+
+
+def _index(plate: Path) -> None:
+    index = get_handler("auto", plate).index(plate)
+    build_workspace_metadata(index)
+    for well in index.wells[:3]:
+        well_index(index, well)
+
+
+class HtdTarget(Target):
+    """``*.HTD`` of ImageXpress plates."""
+
+    def prepare(self) -> list[bytes]:
+        write_imagexpress_plate(self.folder, (1,), (32, 32))
+        return [(self.folder / "P.HTD").read_bytes(), next(DEMO.glob("*.HTD")).read_bytes()]
+
+    def read(self, content: bytes) -> None:
+        (self.folder / "P.HTD").write_bytes(content)
+        _index(self.folder)
+
+
+class TiffTarget(Target):
+    """TIFFs, by the reader of headers and by those of pixels."""
+
+    def prepare(self) -> list[bytes]:
+        write_imagexpress_plate(self.folder, (1,), (32, 32))
+        image = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32)
+        forms: list[dict[str, Any]] = [
+            {},
+            {"byteorder": ">"},
+            {"bigtiff": True},
+            {"compression": "zlib"},
+            {"compression": "lzw", "predictor": True},
+            {"compression": "zstd", "rowsperstrip": 8},
+            {"tile": (16, 16)},
+            {"imagej": True},
+        ]
+        seeds = [
+            next(DEMO.rglob("*_s1_w1.TIF")).read_bytes(),
+            next(MIX.rglob("*.tif")).read_bytes(),
+        ]
+        for form in forms:
+            stream = io.BytesIO()
+            tifffile.imwrite(stream, image, **form)
+            seeds.append(stream.getvalue())
+        return seeds
+
+    def damage(self, random: Random) -> bytes:
+        return damage_tiff(random, random.choice(self.seeds))
+
+    def read(self, content: bytes) -> None:
+        path = image_path(self.folder, "A01", 1)
+        path.write_bytes(content)
+        _attempt(lambda: read_tiff_header(path))
+        _attempt(lambda: get_backend_instance("disk").load(path))
+        _index(self.folder)
+
+
+class DescriptionTarget(Target):
+    """The XML in images of MetaXpress."""
+
+    def prepare(self) -> list[bytes]:
+        image = next(DEMO.rglob("*_s1_w1.TIF"))
+        return [read_tiff_header(image).description.encode()]
+
+    def read(self, content: bytes) -> None:
+        parse_metaseries(content.decode("latin-1"), "image")
+
+
+class WorkspaceTarget(Target):
+    """``openhcs_metadata.json``, of this software's and of OpenHCS's form."""
+
+    def prepare(self) -> list[bytes]:
+        shutil.copytree(WORKSPACE, self.folder, dirs_exist_ok=True)
+        own = json.dumps(build_workspace_metadata(get_handler("imagexpress", DEMO).index(DEMO)))
+        names = (METADATA_FILENAME, "openhcs_metadata_disk.json")
+        return [own.encode(), *((WORKSPACE / name).read_bytes() for name in names)]
+
+    def damage(self, random: Random) -> bytes:
+        seed = random.choice(self.seeds)
+        if random.random() < 0.3:
+            return damage_bytes(random, seed)
+        return damage_json(random, json.loads(seed))
+
+    def read(self, content: bytes) -> None:
+        (self.folder / METADATA_FILENAME).write_bytes(content)
+        workspace = open_workspace(self.folder)
+        for name in get_image_files(self.folder)[:3]:
+            _attempt(lambda name=name: workspace.load(name))
+
+
+class ZarrTarget(Target):
+    """JSON of OME-Zarr stores."""
+
+    def prepare(self) -> list[bytes]:
+        planes = {PlaneKey("A01", 1, "1", 1, 1): np.ones((8, 8), np.uint16)}
+        metadata = ImageMetadata.of_planes(planes)
+        self.store = self.folder / "s.ome.zarr"
+        write_plate_metadata(self.store, PlateLayout("p", ("A01",), 1))
+        write_well(self.store, "A01", [FieldImages(1, "0", planes)], metadata)
+        self.files = sorted(self.store.rglob("zarr.json"))
+        self.contents = [path.read_bytes() for path in self.files]
+        return [str(number).encode() for number in range(len(self.files))]
+
+    def damage(self, random: Random) -> bytes:
+        number = random.randrange(len(self.files))
+        content = self.contents[number]
+        if random.random() < 0.3:
+            return b"%d:" % number + damage_bytes(random, content)
+        return b"%d:" % number + damage_json(random, json.loads(content))
+
+    def read(self, content: bytes) -> None:
+        number, _, damaged = content.partition(b":")
+        path = self.files[int(number)]
+        try:
+            path.write_bytes(damaged)
+            for key in list_planes(self.store)[:3]:
+                read_plane(self.store, key)
+        finally:
+            path.write_bytes(self.contents[int(number)])
+
+
+class _YamlTarget(Target):
+    """A project whose config or pipeline is damaged."""
+
+    name: str
+
+    def prepare(self) -> list[bytes]:
+        write_imagexpress_plate(self.folder / "plate", (1, 2), (32, 32))
+        (self.folder / "config").mkdir()
+        (self.folder / "map.csv").write_text("well,dose\nA01,1\nA02,2\n")
+        (self.folder / "config/pipeline.yaml").write_bytes(
+            (ROOT / "config/pipeline.yaml").read_bytes()
+        )
+        self.write("config", _CONFIG)
+        self.write("pipeline", _PIPELINE)
+        return [_CONFIG.encode() if self.name == "config" else _PIPELINE.encode()]
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / f"config/{name}.yaml").write_text(text)
+
+    def damage(self, random: Random) -> bytes:
+        if random.random() < 0.5:
+            return damage_bytes(random, self.seeds[0])
+        from ruamel.yaml import YAML
+
+        data = YAML(typ="safe", pure=True).load(self.seeds[0])
+        return damage_json(random, data)
+
+    def read(self, content: bytes) -> None:
+        (self.folder / f"config/{self.name}.yaml").write_bytes(content)
+        compile_workflow("config/config.yaml")
+
+
+class ConfigTarget(_YamlTarget):
+    """``config/config.yaml``."""
+
+    name = "config"
+
+
+class PipelineTarget(_YamlTarget):
+    """``config/pipeline.yaml``."""
+
+    name = "pipeline"
+
+
+_CONFIG = """plates:
+  demo:
+    path: plate
+    microscope: imagexpress
+    wells: [A01, A02]
+    exclude_wells: A02:A02
+    plate_map: map.csv
+    storage: {zarr: {compressor: LZ4, pyramid_levels: 2}}
+pipeline: config/pipeline.yaml
+results: results
+defaults: {resources: {mem_mb: 500, runtime: 5}}
+execution: {gpu: none}
+storage: {materialization: disk, cache_gb: 1.5}
+"""
+_PIPELINE = """name: nuclei
+defaults: {slice_by_slice: true}
+steps:
+  - name: clean
+    func:
+      - openhcs:stack_percentile_normalize: {low_percentile: 1.0, high_percentile: 99.0}
+      - skimage:filters.gaussian: {sigma: 2}
+    output_dtype: uint16
+  - {name: flatten, func: {openhcs:max_projection: {}}, variable_components: [z_index]}
+  - name: count
+    group_by: channel
+    func: {DAPI: {openhcs:count_cells_single_channel: {detection_method: watershed, min_area: 20}}}
+    materialize: {backend: zarr, sub_dir: checkpoints}
+overrides:
+  - {plates: [demo], wells: [A01], set: {count: {DAPI: {min_area: 40}}}}
+"""
+
+
+def _attempt(read: Any) -> None:
+    """Read, and take a refusal for an answer: what follows is to be tried too."""
+    from openhcs_core.errors import ErrorGroup, OpenHCSError
+
+    try:
+        read()
+    except (OpenHCSError, ErrorGroup):
+        return
+
+
+TARGETS: dict[str, type[Target]] = {
+    "htd": HtdTarget,
+    "tiff": TiffTarget,
+    "description": DescriptionTarget,
+    "workspace": WorkspaceTarget,
+    "zarr": ZarrTarget,
+    "config": ConfigTarget,
+    "pipeline": PipelineTarget,
+}
