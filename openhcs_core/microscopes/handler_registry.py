@@ -20,6 +20,7 @@ ENTRY_POINT_GROUP = "openhcs.microscopes"
 
 HANDLERS: dict[str, str] = {
     "imagexpress": "openhcs_core.microscopes.imagexpress.handler:ImageXpressHandler",
+    "opera_phenix": "openhcs_core.microscopes.opera_phenix:OperaPhenixHandler",
 }
 """Handler names and where their classes are."""
 

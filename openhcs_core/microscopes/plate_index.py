@@ -35,18 +35,21 @@ class Acquisition(NamedTuple):
     Attributes
     ----------
     x_um, y_um : float or None
-        Centre of the field, by the stage; y grows towards the last row of the plate, as it does
-        in the image.
+        Centre of the field, by the stage, from where the instrument puts its zero; y grows
+        towards the last row of the plate, as it does in the image.
     z_um : float or None
-        Height of the plane.
+        Height of the plane, from where the instrument puts its zero: the focus it found.
     acquired : str or None
         Time as the instrument writes it.
+    stage_z_um : float or None
+        Height by the stage alone.
     """
 
     x_um: float | None = None
     y_um: float | None = None
     z_um: float | None = None
     acquired: str | None = None
+    stage_z_um: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,8 @@ class PlateIndex:
         Row and column of each site, from 0, by where the stage was; gaps and any outline are
         possible. Empty when nothing says where the sites are.
     acquisitions : mapping of PlaneKey to Acquisition
-        Where and when, for planes whose metadata say so without opening the images.
+        Where and when, for planes, missing ones too, whose metadata say so without opening
+        the images.
     surplus : tuple of str
         Image files in the plate's folder that are none of its planes, projections, copies or
         thumbnails, relative to the plate.

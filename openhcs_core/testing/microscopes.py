@@ -139,7 +139,7 @@ class MicroscopeHandlerTests(ABC):
         assert all(
             size is None or 0 < size < 1e4 for size in (index.pixel_size_um, index.z_step_um)
         )
-        keys = {image.key for image in index.images}
+        keys = {*(image.key for image in index.images), *index.missing}
         assert index.acquisitions.keys() <= keys
         assert index.site_grid.keys() <= {*index.sites, *(key.site for key in index.missing)}
         assert len(set(index.site_grid.values())) == len(index.site_grid)

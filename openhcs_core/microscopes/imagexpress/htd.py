@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openhcs_core.errors import InputDataError
+from openhcs_core.microscopes.wells import LAST_COLUMN, LAST_ROW, row_letters
 
 MAX_HTD_BYTES = 1 << 20
 _MAX_NUMBER = 100_000
-_MAX_ROWS, _MAX_COLUMNS = 32, 48
 _LINE = re.compile(r'"(?P<key>[A-Za-z]+)(?P<number>[0-9]*)"\s*,\s*(?P<value>.*)')
 
 
@@ -158,12 +158,12 @@ class _Fields:
             return None
         selected = self._selected("WellsSelection")
         for row, column in selected:
-            if not 1 <= row <= _MAX_ROWS or column > _MAX_COLUMNS:
+            if not 1 <= row <= LAST_ROW or column > LAST_COLUMN:
                 raise InputDataError(
                     f"{self.path}: WellsSelection{row} selects column {column}; "
-                    f"the largest plate has {_MAX_ROWS} rows and {_MAX_COLUMNS} columns"
+                    f"the largest plate has {LAST_ROW} rows and {LAST_COLUMN} columns"
                 )
-        return tuple(f"{_row_letters(row)}{column:02d}" for row, column in selected)
+        return tuple(f"{row_letters(row)}{column:02d}" for row, column in selected)
 
     def _sites(self) -> tuple[int | None, tuple[int, int] | None]:
         if self.flag("Sites") is False:
@@ -193,8 +193,3 @@ def _unquoted(text: str) -> str:
 
 def _is_true(text: str) -> bool:
     return text.strip().strip('"').upper() == "TRUE"
-
-
-def _row_letters(number: int) -> str:
-    """Return the letters of a plate row, from 1: 1 is A, 26 Z, 27 AA."""
-    return chr(ord("A") + number - 1) if number <= 26 else f"A{chr(ord('A') + number - 27)}"

@@ -1,6 +1,8 @@
 """The shipped kit run on every handler, on small plates of each instrument."""
 
+import csv
 import itertools
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import tifffile
 
 from openhcs_core.microscopes import load_handler
+from openhcs_core.testing.harmony_plates import list_planes, write_images, write_list
 from openhcs_core.testing.microscopes import MicroscopeHandlerTests
 from openhcs_core.testing.plates import write_imagexpress_plate
 
@@ -32,6 +35,55 @@ class TestImageXpressExport(MicroscopeHandlerTests):
             )
             for column in (1, 2, 12)
             for site in (1, 2)
+        }
+
+
+class TestOperaPhenix(MicroscopeHandlerTests):
+    """The real plate, cropped; which file is which channel is pe2loaddata's word."""
+
+    @pytest.fixture
+    def handler(self):
+        return load_handler("opera_phenix")
+
+    @pytest.fixture
+    def plate(self, tmp_path):
+        return Path(shutil.copytree(DATA / "phenix/BR00121482", tmp_path / "plate"))
+
+    @pytest.fixture
+    def truth(self):
+        (row,) = csv.DictReader((DATA / "phenix/load_data_version1.csv").read_text().splitlines())
+        folder = DATA / "phenix/BR00121482/Images"
+        return {
+            f"A01_s001_w{row[f'Metadata_ChannelID_{role}']}_z001_t001.tif": tifffile.imread(
+                folder / row[f"FileName_{role}"]
+            )
+            for role in (name[9:] for name in row if name.startswith("FileName_"))
+        }
+
+
+class TestHarmonyTimeSeries(MicroscopeHandlerTests):
+    """Several wells, fields, planes and times."""
+
+    @pytest.fixture
+    def handler(self):
+        return load_handler("opera_phenix")
+
+    @pytest.fixture
+    def pixels(self, tmp_path):
+        listed = list_planes([(2, 3), (32, 48)])
+        write_list(tmp_path / "plate/Images/Index.idx.xml", "V5", listed)
+        return write_images(tmp_path / "plate/Images", listed)
+
+    @pytest.fixture
+    def plate(self, tmp_path, pixels):
+        return tmp_path / "plate"
+
+    @pytest.fixture
+    def truth(self, pixels):
+        wells = {2: "B03", 32: "AF48"}
+        return {
+            f"{wells[p.row]}_s{p.field:03d}_w{p.channel}_z{p.plane:03d}_t{p.time:03d}.tif": image
+            for p, image in pixels.items()
         }
 
 

@@ -1,0 +1,331 @@
+"""Opera Phenix and Operetta: folders of TIFFs and the list of them that Harmony writes."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import median
+
+from openhcs_core.errors import InputDataError
+from openhcs_core.microscopes.base import FilenameParts, MicroscopeHandler
+from openhcs_core.microscopes.completeness import find_missing
+from openhcs_core.microscopes.harmony_index import (
+    ROOT_TAG,
+    HarmonyChannel,
+    HarmonyIndex,
+    ListedImage,
+    read_harmony_index,
+)
+from openhcs_core.microscopes.image_order import sort_images
+from openhcs_core.microscopes.plate_index import Acquisition, ChannelInfo, ImageFile, PlateIndex
+from openhcs_core.microscopes.samples import HeaderReader, describe_channels
+from openhcs_core.microscopes.site_positions import SitePositions
+from openhcs_core.microscopes.wells import well_name
+from openhcs_core.planes import PlaneKey
+from openhcs_core.storage import Entry, PlateSource
+from openhcs_core.storage.locations import FileStatus, is_inside
+
+_LIST_NAMES = frozenset({"index.xml", "index.idx.xml"})
+_LISTS = "Index.xml or Index.idx.xml"
+_DEPTH = 3
+_MOST_FOLDERS = 200
+_TIFF_ENDINGS = (".tif", ".tiff")
+_FILENAME = re.compile(
+    r"r(?P<row>[0-9]{2})c(?P<column>[0-9]{2})f(?P<site>[0-9]+)p(?P<plane>[0-9]+)"
+    r"-ch(?P<channel>[0-9]+)sk(?P<time>[0-9]+)(?:fk[0-9]+)?(?:fl[0-9]+)?\.tiff?",
+    re.IGNORECASE | re.ASCII,
+)
+_Z_JITTER = 0.05
+
+
+class OperaPhenixHandler(MicroscopeHandler):
+    """Reads what ``Index.xml`` or ``Index.idx.xml`` lists; in ``Images`` or beside it.
+
+    Rows, columns, fields, planes and channels are the list's; time points count from 1. What the
+    list names and is not there is missing; flat-field profiles are no images.
+    """
+
+    name = "opera_phenix"
+    parser_name = "OperaPhenixFilenameParser"
+
+    def find_evidence(self, source: PlateSource) -> str | None:
+        """Return the nearest list of images."""
+        paths = _find_lists(source)
+        return f"the list of images {paths[0]}, written by Harmony" if paths else None
+
+    def looked_for(self) -> str:
+        """Say what makes a folder a plate of these instruments."""
+        return f"{_LISTS} of Harmony, here or in a folder Images"
+
+    def parse_filename(self, name: str) -> FilenameParts | None:
+        """Read ``r01c02f03p04-ch5sk1fk1fl1.tiff``: row, column, site, plane, channel, time."""
+        match = _FILENAME.fullmatch(name)
+        if match is None:
+            return None
+        row, column, site, plane, channel, time = (int(part) for part in match.groups())
+        try:
+            well = well_name(row, column)
+        except ValueError:
+            return None
+        return FilenameParts(well, site, str(channel), plane, time)
+
+    def read_index(self, source: PlateSource) -> PlateIndex:
+        """Read the list, scan its folder, open a few headers of each channel."""
+        path = _one_list(source)
+        listed = read_harmony_index(source, path)
+        found = _match_files(source, path, listed)
+        images = sort_images(found.images)
+        headers = HeaderReader(source)
+        names = {id_: c.name for id_, c in listed.channels.items() if c.name}
+        channels, odd = describe_channels(images, names, headers)
+        positions = SitePositions(found.acquisitions)
+        z_step_um, z_warnings = _z_step(found.acquisitions)
+        pixel_size_um, pixel_warnings = _pixel_size(listed.channels)
+        return PlateIndex(
+            plate_path=source.name,
+            microscope=self.name,
+            parser=self.parser_name,
+            images=images,
+            channels=tuple(_with_light(channel, listed.channels) for channel in channels),
+            missing=find_missing(images, found.wells, (), found.acquisitions.keys()),
+            pixel_size_um=pixel_size_um,
+            z_step_um=z_step_um,
+            grid_dimensions=positions.dimensions,
+            warnings=(
+                *found.warnings,
+                *_absent_warnings(channels, listed.channels),
+                *_form_warnings(channels, listed.channels, path),
+                *pixel_warnings,
+                *z_warnings,
+                *positions.warnings,
+                *odd,
+                *(f"a sampled image was passed over: {text}" for text in headers.problems.values()),
+            ),
+            site_grid=positions.grid,
+            acquisitions=found.acquisitions,
+            surplus=found.surplus,
+        )
+
+
+@dataclass
+class _Found:
+    """The list's images, those that are there, and what else is in their folders."""
+
+    images: list[ImageFile]
+    acquisitions: dict[PlaneKey, Acquisition]
+    wells: list[str]
+    surplus: tuple[str, ...]
+    warnings: list[str]
+
+
+def _find_lists(source: PlateSource) -> list[str]:
+    """Return the lists of the nearest level that has any; nothing deeper is looked at."""
+    level, seen = [""], 0
+    for _ in range(_DEPTH):
+        found: list[str] = []
+        below: list[str] = []
+        for folder in level:
+            seen += 1
+            if seen > _MOST_FOLDERS:
+                break
+            for entry in sorted(source.list_folder(folder), key=lambda entry: entry.name):
+                if entry.name.lower() in _LIST_NAMES and _is_list(source, folder + entry.name):
+                    found.append(folder + entry.name)
+                elif "." not in entry.name[-5:] and entry.is_dir():
+                    below.append(f"{folder}{entry.name}/")
+        if found:
+            return found
+        level = below
+    return []
+
+
+def _is_list(source: PlateSource, path: str) -> bool:
+    return ROOT_TAG.encode() in source.read(path, 1024)
+
+
+def _one_list(source: PlateSource) -> str:
+    paths = _find_lists(source)
+    if not paths:
+        raise InputDataError(
+            f"{source.name} has no {_LISTS} of Harmony, in this folder or below; give the folder "
+            "of one measurement"
+        )
+    if len(paths) > 1:
+        raise InputDataError(
+            f"{source.name} has several lists of images: {', '.join(paths[:6])}; expected one "
+            "measurement. Give the folder of a single one, or move a list away"
+        )
+    return paths[0]
+
+
+def _match_files(source: PlateSource, path: str, listed: HarmonyIndex) -> _Found:
+    """Find each image of the list in its folder."""
+    where = source.where(path)
+    folder = path.rpartition("/")[0]
+    folder = f"{folder}/" if folder else ""
+    files = _Files(source, folder)
+    first_time, first_plane = (_first(listed.images, part) for part in ("timepoint", "plane"))
+    names: dict[tuple[int, int], str] = {}
+    images: list[ImageFile] = []
+    acquisitions: dict[PlaneKey, Acquisition] = {}
+    paths: dict[str, PlaneKey] = {}
+    failed = 0
+    for image in listed.images:
+        place = (image.row, image.column)
+        if place not in names:
+            names[place] = _well(place, where)
+        key = PlaneKey(
+            names[place],
+            image.site,
+            image.channel,
+            image.plane + first_plane,
+            image.timepoint + first_time,
+        )
+        if key in acquisitions:
+            raise _same_plane_error(where, key, image)
+        acquisitions[key] = image.acquisition
+        failed += not image.is_ok
+        if paths.setdefault(image.url, key) is not key:
+            raise InputDataError(
+                f"{where} says that {image.url} is {paths[image.url].filename} and {key.filename}; "
+                "expected one plane a file"
+            )
+        status = files.find(image.url, where)
+        if status is not None:
+            images.append(ImageFile(key, folder + image.url, status.st_size, status.st_mtime_ns))
+    warnings = files.warnings
+    if failed:
+        warnings = [*warnings, f"{path} says of {failed} images that they are not Ok"]
+    wells = [_well(place, where) for place in listed.wells]
+    return _Found(images, acquisitions, wells, files.surplus(paths), warnings)
+
+
+def _first(images: Sequence[ListedImage], part: str) -> int:
+    """Return what is to be added to numbers so that none is 0."""
+    return 1 if any(getattr(image, part) == 0 for image in images) else 0
+
+
+def _well(place: tuple[int, int], where: str) -> str:
+    try:
+        return well_name(*place)
+    except ValueError as error:
+        raise InputDataError(f"{where}: {error}") from error
+
+
+def _same_plane_error(where: str, key: PlaneKey, image: ListedImage) -> InputDataError:
+    return InputDataError(
+        f"{where} lists several images of well {key.well} field {image.site} channel "
+        f"{image.channel} plane {image.plane} time {image.timepoint}, {image.url} among them: "
+        "fluorescence lifetimes or sequences are not read. Export one image a plane"
+    )
+
+
+class _Files:
+    """The files in the folders that a list names."""
+
+    def __init__(self, source: PlateSource, folder: str) -> None:
+        self._source, self._folder = source, folder
+        self._entries: dict[str, Mapping[str, Entry]] = {}
+        self.warnings: list[str] = []
+
+    def find(self, url: str, where: str) -> FileStatus | None:
+        """Return a file that is there; None for one that is not, or is a link to nothing."""
+        below, slash, name = url.rpartition("/")
+        if below + slash not in self._entries:
+            if not is_inside(url):
+                raise InputDataError(
+                    f"{where} names the image {url!r}, which is not in the plate's folder; "
+                    "the file is not to be trusted"
+                )
+            self._entries[below + slash] = self._list(below + slash)
+        entry = self._entries[below + slash].get(name)
+        if entry is None:
+            return None
+        try:
+            return entry.stat()
+        except OSError:
+            self.warnings.append(f"{self._folder}{url} is a link to nothing")
+            return None
+
+    def surplus(self, listed: Iterable[str]) -> tuple[str, ...]:
+        """Return the TIFFs that are in these folders but not in the list."""
+        known = set(listed)
+        return tuple(
+            sorted(
+                self._folder + below + name
+                for below, entries in self._entries.items()
+                for name in entries
+                if name.lower().endswith(_TIFF_ENDINGS)
+                and not name.startswith(".")
+                and below + name not in known
+            )
+        )
+
+    def _list(self, below: str) -> dict[str, Entry]:
+        parts = below.rstrip("/").split("/") if below else []
+        folder = self._folder
+        for part in parts:
+            if not any(entry.name == part for entry in self._source.list_folder(folder)):
+                return {}
+            folder += f"{part}/"
+        return {entry.name: entry for entry in self._source.list_folder(folder)}
+
+
+def _with_light(channel: ChannelInfo, listed: Mapping[str, HarmonyChannel]) -> ChannelInfo:
+    known = listed[channel.id]
+    return replace(channel, excitation_nm=known.excitation_nm, emission_nm=known.emission_nm)
+
+
+def _absent_warnings(
+    channels: Sequence[ChannelInfo], listed: Mapping[str, HarmonyChannel]
+) -> list[str]:
+    absent = listed.keys() - {channel.id for channel in channels}
+    return [
+        f"channel {id_} {listed[id_].name or ''!r}: none of its images is there"
+        for id_ in sorted(absent, key=int)
+    ]
+
+
+def _form_warnings(
+    channels: Sequence[ChannelInfo], listed: Mapping[str, HarmonyChannel], path: str
+) -> list[str]:
+    return [
+        f"channel {channel.id}: its images have {channel.shape[0]} x {channel.shape[1]} px but "
+        f"{path} says {shape[0]} x {shape[1]}"
+        for channel in channels
+        if (shape := listed[channel.id].shape) is not None and shape != channel.shape
+    ]
+
+
+def _pixel_size(channels: Mapping[str, HarmonyChannel]) -> tuple[float | None, list[str]]:
+    sizes = {channel.pixel_size_um for channel in channels.values()}
+    if len(sizes) == 1:
+        return sizes.pop(), []
+    said = ", ".join(sorted("unknown" if size is None else f"{size:g}" for size in sizes))
+    return None, [f"channels have different pixel sizes: {said} µm; none is used"] if said else []
+
+
+def _z_step(acquisitions: Mapping[PlaneKey, Acquisition]) -> tuple[float | None, list[str]]:
+    """Return the distance of planes, by the first field of each channel that has a stack."""
+    stacks: dict[str, dict[int, float]] = {}
+    fields: dict[str, tuple[str, int, int]] = {}
+    for key, (_, _, z_um, _, _) in acquisitions.items():
+        field = (key.well, key.site, key.timepoint)
+        if z_um is not None and fields.setdefault(key.channel, field) == field:
+            stacks.setdefault(key.channel, {})[key.z_index] = z_um
+    steps = [
+        abs(stack[after] - stack[before]) / (after - before)
+        for stack in stacks.values()
+        for before, after in _neighbours(stack)
+    ]
+    if not steps or max(steps) == 0:
+        return None, []
+    step = median(steps)
+    if max(steps) - min(steps) > _Z_JITTER * step:
+        low, high = min(steps), max(steps)
+        return None, [f"planes are {low:g} to {high:g} µm apart; no distance is used"]
+    return round(step, 4), []
+
+
+def _neighbours(stack: Mapping[int, float]) -> Iterable[tuple[int, int]]:
+    return pairwise(sorted(stack))
