@@ -2,6 +2,8 @@
 # Snakefile only, so they stand here and in workflow/Snakefile.
 import sys
 
+from snakemake.logging import logger
+
 from openhcs_core.session import session_for
 
 openhcs_session = session_for(config.get("config", "config/config.yaml"))
@@ -18,7 +20,7 @@ use rule * from openhcs
 
 
 onstart:
-    openhcs_session.start()
+    openhcs_session.start(workflow.dag.needrun_jobs(), logger)
 
 
 onsuccess:

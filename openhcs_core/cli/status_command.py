@@ -6,15 +6,19 @@ from dataclasses import asdict
 import click
 
 from openhcs_core.session import DEFAULT_CONFIG, PlateStatus, RunSession
+from openhcs_core.session.progress import UnitState, draw_grid
+
+_LAST_COUNTS = ("done", "not run", "running", "failed")
 
 
 @click.command()
 @click.option("--config", default=DEFAULT_CONFIG, show_default=True, help="The config file.")
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
 def status_command(config: str, *, as_json: bool) -> None:
-    """Show what is done, what failed and why, during a run or after it.
+    """Draw each plate, and say what failed and why, during a run or after it.
 
-    Nothing is written. At the end of a run the same stands in results/<plate>/status.csv.
+    A letter a well: D done, R running, F failed, . waiting. Nothing is written.
+    At the end of a run the same stands in results/<plate>/status.csv.
 
     \b
     Example:
@@ -24,11 +28,33 @@ def status_command(config: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({p.plate.name: [asdict(job) for job in p.jobs] for p in plates}, indent=1))
         return
+    _draw(plates)
+
+
+def _draw(plates: list[PlateStatus]) -> None:
+    """Print each plate as a grid of wells, in colour where a terminal can show it."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
     for plate in plates:
-        print(_describe(plate))
+        headline, *others = _describe(plate)
+        console.print(headline, markup=False)
+        for line in draw_grid(_well_states(plate), console.width):
+            console.print(line)
+        for text in others:
+            console.print(text, markup=False)
 
 
-def _describe(status: PlateStatus) -> str:
+def _well_states(status: PlateStatus) -> dict[str, UnitState]:
+    """Return the state of each well; a well with a failed step is failed, whatever else it does."""
+    states: dict[str, UnitState] = dict.fromkeys(status.plate.wells, "done")
+    for job in sorted(status.jobs, key=lambda job: _LAST_COUNTS.index(job.state)):
+        if job.well:
+            states[job.well] = "waiting" if job.state == "not run" else job.state
+    return states
+
+
+def _describe(status: PlateStatus) -> list[str]:
     states = [
         f"{status.count(state)} {state}"
         for state in ("done", "running", "failed", "not run")
@@ -39,4 +65,4 @@ def _describe(status: PlateStatus) -> str:
         if job.state in ("failed", "running"):
             reason = f": {job.reason}" if job.reason else ""
             lines.append(f"  {job.state:<8} {job.well or 'plate'}, step {job.step!r}{reason}")
-    return "\n".join(lines)
+    return lines

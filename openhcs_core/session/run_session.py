@@ -5,8 +5,9 @@ held only while compiling, and taken for good when the run really starts. While 
 run holds it, this one may look on as long as nothing would change.
 """
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -26,6 +27,7 @@ from openhcs_core.session.lost_images import remove_manifests_of_lost_images
 from openhcs_core.session.manifests import sort_manifests
 from openhcs_core.session.output_names import remember_outputs
 from openhcs_core.session.plan_history import keep_replaced
+from openhcs_core.session.progress import NeededJob, plan_run
 from openhcs_core.session.run_end import end_run, forget_last_run
 from openhcs_core.session.status import LastRun, PlateStatus, read_status
 from openhcs_core.session.unfinished import remove_unfinished
@@ -91,8 +93,15 @@ class RunSession:
         text = f"another run ({lock.owner()}) works on {results}; until it ends only -n is possible"
         return _warned(compilation, text)
 
-    def start(self) -> None:
-        """Take the lock for the whole run.
+    def start(self, jobs: Iterable[NeededJob] = (), logger: logging.Logger | None = None) -> None:
+        """Take the lock for the whole run; tell a logger what the run is to do.
+
+        Parameters
+        ----------
+        jobs : iterable of NeededJob
+            The jobs that the workflow engine is about to run.
+        logger : logging.Logger, optional
+            Gets one record, with a :class:`PlannedRun` as its ``openhcs_run``.
 
         Raises
         ------
@@ -108,6 +117,9 @@ class RunSession:
         self._lock = lock
         remove_unfinished(compilation.compiled, compilation.cache_root)
         forget_last_run(compilation.compiled)
+        if logger is not None:
+            planned = plan_run(compilation.compiled, jobs)
+            logger.info(planned.describe(), extra={"openhcs_run": planned})
 
     @contextmanager
     def alone(self) -> Iterator[Compilation]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
-    *("numpy", "scipy", "skimage", "zarr", "numcodecs", "pandas", "tifffile", "roifile"),
+    *("numpy", "scipy", "skimage", "zarr", "numcodecs", "pandas", "rich", "tifffile", "roifile"),
     *("tensorstore", "ome_zarr", "ngio", "jsonschema", "snakemake", "dask"),
     *("cupy", "torch", "tensorflow", "jax", "pyclesperanto", "pyclesperanto_prototype", "pyopencl"),
 }
