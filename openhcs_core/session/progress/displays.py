@@ -118,7 +118,9 @@ class Panel(Display):
             Lines(sys.stderr, self._view, None).say(line, level)
 
     def update(self, *, is_running: bool) -> None:
-        """Draw as long as jobs run."""
+        """Draw as long as jobs run; stop before what is said of the run's end."""
+        if self._drawing is not None and not is_running and self._view().is_over:
+            self._drawing.stop()
         if self._drawing is not None and self._drawing.is_over:
             self._drawing = None
         if self._drawing is None and is_running:

@@ -119,9 +119,6 @@ class Drawing:
 
     def _refresh(self) -> None:
         while not self._ended.wait(1 / _REFRESHES_PER_S):
-            if self._view().is_over:
-                self.stop()
-                return
             with self._lock:
                 if not self.is_over:
                     self._say_all(self._captured.new_lines())
