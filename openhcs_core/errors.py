@@ -13,6 +13,8 @@ EXIT_CONFIG = 2
 EXIT_DATA = 3
 EXIT_FUNCTION = 4
 EXIT_MEMORY = 5
+EXIT_TOO_LONG = 124
+"""Stopped when its time was up: what timeout(1) returns."""
 EXIT_STOPPED = 130
 """A person stopped it (SIGINT): what shells use."""
 
@@ -117,6 +119,25 @@ class WellsFailedError(OpenHCSError):
     def __str__(self) -> str:
         lines = "".join(f"\n  well {well}: {error}" for well, error in self.failures)
         return f"{len(self.failures)} of {self.wells} wells failed, the others are done:{lines}"
+
+
+class WorkerLostError(OpenHCSError, RuntimeError):
+    """The process that did a job died, or was stopped because it took too long.
+
+    Parameters
+    ----------
+    message : str
+        What happened.
+    exit_code : int
+        What a shell would return: 128 and the number of the signal, 124 for too long.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message, exit_code)
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class MemoryConversionError(OpenHCSError, TypeError):

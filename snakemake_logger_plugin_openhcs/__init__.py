@@ -38,7 +38,7 @@ class LogHandlerSettings(LogHandlerSettingsBase):
     """Settings on snakemake's command line and in profiles."""
 
     # no `X | None` and no postponed annotations here: Snakemake reads them when it starts
-    interval: Optional[int] = field(  # noqa: UP045
+    interval: Optional[int] = field(
         default=_INTERVAL_S,
         metadata={
             "help": "Seconds between lines of progress where output is not a terminal.",

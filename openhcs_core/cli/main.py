@@ -1,6 +1,7 @@
 """The command ``openhcs-core``: subcommands are imported when they are called."""
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 
 import click
@@ -64,14 +65,23 @@ def cli() -> None:
     """
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0 done; 1 a defect of this software; 2 wrong config, pipeline or command line; 3 bad
-    input data; 4 a step's function raised; 5 memory or a disk ran out.
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Instead of this process's own.
+
+    Returns
+    -------
+    int
+
+        0 done; 1 a defect of this software; 2 wrong config, pipeline or command line; 3 bad
+        input data; 4 a step's function raised; 5 memory or a disk ran out.
     """
     try:
-        cli.main(standalone_mode=False)
+        cli.main(arguments, standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.Abort:

@@ -2,10 +2,12 @@
 
 from openhcs_core.config.base import FrozenModel
 from openhcs_core.config.environment import (
+    GPU_VARIABLE,
     NO_GPU_VARIABLE,
     RUN_VARIABLE,
     is_without_gpu_backends,
     run_of_this_job,
+    visible_gpus,
 )
 from openhcs_core.config.resolve import (
     Level,
@@ -41,6 +43,7 @@ from openhcs_core.config.workflow import (
 from openhcs_core.config.yaml_ import KeyPath, LocatedDocument, load_yaml, render_key_path, validate
 
 __all__ = [
+    "GPU_VARIABLE",
     "LIBRARIES",
     "NO_GPU_VARIABLE",
     "RUN_VARIABLE",
@@ -76,4 +79,5 @@ __all__ = [
     "resolve_pipeline",
     "run_of_this_job",
     "validate",
+    "visible_gpus",
 ]

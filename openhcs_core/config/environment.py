@@ -8,6 +8,13 @@ RUN_VARIABLE = "OPENHCS_RUN"
 """Set by a run for its jobs: which run they are of. They outlive it when it is killed."""
 NO_GPU_VARIABLE = "OPENHCS_SUBPROCESS_NO_GPU"
 """``1`` leaves the storage backends disk and memory only."""
+GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
+"""The devices that a process sees: set by schedulers, and for workers that have one each."""
+
+
+def visible_gpus() -> str | None:
+    """Return the devices that a scheduler left this process, None where nothing is said."""
+    return os.environ.get(GPU_VARIABLE)
 
 
 def is_without_gpu_backends() -> bool:

@@ -2,6 +2,7 @@
 
 from openhcs_core.registry.registry_service import REGISTRIES, RegistryService
 from openhcs_core.registry.unified_registry import FunctionMetadata, LibraryRegistryBase
+from openhcs_core.registry.user_import import forget_modules
 from openhcs_core.registry.user_modules import UserModule
 
 __all__ = [
@@ -10,4 +11,5 @@ __all__ = [
     "LibraryRegistryBase",
     "RegistryService",
     "UserModule",
+    "forget_modules",
 ]

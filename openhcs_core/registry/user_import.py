@@ -21,6 +21,19 @@ from openhcs_core.errors import CompileError
 from openhcs_core.plan import digest_text
 from openhcs_core.registry.user_source import ModuleSource, absolute
 
+_PACKAGES = "openhcs_user_"
+
+
+def forget_modules() -> None:
+    """Make this process forget every user module, so that the next job imports it anew.
+
+    Libraries that they import stay. What a job has left in a module's own names, a counter or a
+    cache, is gone with it, as it is with a process.
+    """
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Importer)]
+    for name in [name for name in sys.modules if name.startswith(_PACKAGES)]:
+        del sys.modules[name]
+
 
 def load_module(source: ModuleSource) -> ModuleType:
     """Import a user module, once a process and content.
@@ -30,7 +43,7 @@ def load_module(source: ModuleSource) -> ModuleType:
     CompileError
         It raised while it was imported; the message has file and line.
     """
-    package = f"openhcs_user_{digest_text(absolute(source.path) + source.exact_digest)}"
+    package = f"{_PACKAGES}{digest_text(absolute(source.path) + source.exact_digest)}"
     if package not in sys.modules:
         sys.meta_path.append(_Importer(package, source))
     try:

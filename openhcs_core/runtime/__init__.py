@@ -1,9 +1,10 @@
 """The runtime: jobs that carry out plans. It never plans and never imports Snakemake."""
 
 from openhcs_core.runtime.cache import OBJECTS_FOLDER, ImageCache
+from openhcs_core.runtime.calls import libraries_of
 from openhcs_core.runtime.digests import combined_digest, label_digest, plane_digest
 from openhcs_core.runtime.execute_step import compute_images, execute_step
-from openhcs_core.runtime.failures import read_failure, recorded
+from openhcs_core.runtime.failures import read_failure, record_lost, recorded
 from openhcs_core.runtime.inputs import PlateInput
 from openhcs_core.runtime.job import Job, Location
 from openhcs_core.runtime.job_cache import FILES_FOLDER, IMAGES_FOLDER, JOBS_FOLDER, JobCache
@@ -36,12 +37,14 @@ __all__ = [
     "image_metadata",
     "join_tables",
     "label_digest",
+    "libraries_of",
     "manifest_digest",
     "plane_digest",
     "plate_layout",
     "read_failure",
     "read_manifest",
     "read_names",
+    "record_lost",
     "recorded",
     "records_digest",
     "write_partial_table",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from openhcs_core.config import visible_gpus
 from openhcs_core.constants import Backend
 from openhcs_core.errors import DiskFullError, InputDataError
 from openhcs_core.materialization import save_files
@@ -96,6 +97,7 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     plan = job.read_step_plan(well)
     read_digest = digest_of_read(job.plate_dir, plan, well)
     check_versions(plan)
+    _log_devices(plan)
     load = with_user_functions(plan, job.location, load)
     job = replace(job, digest=plan_digest(plan))
     source = _open_input(job, plan, well, load)
@@ -126,6 +128,13 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
             _commit(job, manifest, computed.files)
             folder = None if plan.store is None else kept_folder(job, plan, well)
             _remember(job, manifest, computed.files, folder)
+
+
+def _log_devices(plan: StepPlan) -> None:
+    """Say which GPUs a step that can use one was given, where somebody chose for it."""
+    devices = visible_gpus()
+    if devices is not None and any(map(libraries_of, plan.functions)):
+        logger.info("GPUs that this job sees: %s", devices or "none")
 
 
 def _find_result(

@@ -65,6 +65,14 @@ def recorded(job: Job, target: str) -> Iterator[None]:
         raise
 
 
+def record_lost(job: Job, target: str, exit_code: int, message: str) -> None:
+    """Record the failure of a job whose process is gone, unless it has done so itself."""
+    path = job.plate_dir / failure_path(job.step, target)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, Failure(digest=job.digest, exit_code=exit_code, message=message))
+
+
 def read_failure(plate_dir: Path, step: str, target: str) -> Failure | None:
     """Return what a job recorded, None when it did not fail or left nothing readable."""
     try:

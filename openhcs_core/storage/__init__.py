@@ -11,7 +11,7 @@ from openhcs_core.storage.backend_registry import (
     discover_all_backends,
     get_backend_instance,
 )
-from openhcs_core.storage.backends.tiff_ import MOST_IMAGE_BYTES, run_parallel
+from openhcs_core.storage.backends.tiff_ import MOST_IMAGE_BYTES, READER_THREADS, run_parallel
 from openhcs_core.storage.base import (
     DataSink,
     ReadableBackend,
@@ -63,6 +63,7 @@ from openhcs_core.storage.tiff_folder import restore_tiff_folder, write_tiff_fol
 __all__ = [
     "MOST_IMAGE_BYTES",
     "MOST_JSON_BYTES",
+    "READER_THREADS",
     "TEMPORARY_NAME",
     "TEMPORARY_PREFIX",
     "BackendEntry",

@@ -154,10 +154,14 @@ def run_parallel(tasks: Sequence[Callable[[], None]], threads: int) -> None:
         wait(futures)
 
 
+READER_THREADS = "openhcs-reader"
+"""Begins the names of threads that stay for the next images."""
+
+
 @cache
 def _threads(count: int) -> ThreadPoolExecutor:
     """Return threads that stay: starting two takes as long as reading a plane of 1 MB."""
-    return ThreadPoolExecutor(count, "reader")
+    return ThreadPoolExecutor(count, READER_THREADS)
 
 
 def write_tiff(

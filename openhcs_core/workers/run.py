@@ -1,0 +1,122 @@
+"""Jobs of one run in warm workers: what the Snakemake plugin calls."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from openhcs_core.errors import WorkerLostError
+from openhcs_core.plan import plan_digest
+from openhcs_core.runtime import Job, record_lost
+from openhcs_core.workers.lines import StepLine
+from openhcs_core.workers.messages import Outcome, Task
+from openhcs_core.workers.needs import JobNeeds
+from openhcs_core.workers.policy import WorkerLimits
+from openhcs_core.workers.pool import PoolSummary, WorkerPool
+from openhcs_core.workers.threads import thread_environment
+
+_LAST_LINES = 5
+_TEMPORARY_VARIABLES = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
+
+
+@dataclass(frozen=True)
+class JobTerms:
+    """What Snakemake gives a job.
+
+    Attributes
+    ----------
+    threads : int
+        Cores.
+    gpu : bool
+        Whether it has a GPU.
+    runtime_min : int or None
+        How long it may take, None for no limit.
+    temporary : str or None
+        Folder for temporary files.
+    """
+
+    threads: int = 1
+    gpu: bool = False
+    runtime_min: int | None = None
+    temporary: str | None = None
+
+
+class WarmRun:
+    """Does jobs in warm workers.
+
+    Parameters
+    ----------
+    limits : WorkerLimits
+        Of the pool.
+    """
+
+    def __init__(self, limits: WorkerLimits) -> None:
+        self._pool = WorkerPool(limits)
+        self._needs = JobNeeds()
+
+    def do(self, line: StepLine, terms: JobTerms) -> Outcome:
+        """Do one job, and return how it ended.
+
+        Raises
+        ------
+        WorkerLostError
+            Its process died or took too long. That is recorded as the job's failure.
+        """
+        need = self._needs.of(line, threads=terms.threads, gpu=terms.gpu)
+        environment = {**os.environ, **thread_environment(terms.threads)}
+        if terms.temporary:
+            environment |= dict.fromkeys(_TEMPORARY_VARIABLES, terms.temporary)
+        task = Task(
+            arguments=line.arguments,
+            folder=str(Path.cwd()),
+            environment=environment,
+            threads=terms.threads,
+            frameworks=tuple(sorted(need.family)),
+        )
+        limit_s = None if terms.runtime_min is None else terms.runtime_min * 60.0
+        started = time.time()
+        try:
+            outcome = self._pool.do(need, task, limit_s)
+        except WorkerLostError as error:
+            raise _recorded(error, line, started) from error
+        self._needs.learn(line, outcome.frameworks)
+        return outcome
+
+    def close(self) -> PoolSummary:
+        """Let the workers end; return what was done."""
+        self._pool.close()
+        return self._pool.summary
+
+
+def _recorded(error: WorkerLostError, line: StepLine, started: float) -> WorkerLostError:
+    """Record what became of a job whose process is gone; return the error with its last lines."""
+    step, target, log = _unfinished_part(line, started)
+    told = WorkerLostError(f"{error}{_last_lines(log)}", error.exit_code)
+    digest = line.digest
+    if line.scope.is_shared:  # the job's is of all its plans
+        digest = plan_digest(Job(line.plate_dir, step).read_step_plan(target))
+    record_lost(Job(line.plate_dir, step, digest), target, told.exit_code, str(told))
+    return told
+
+
+def _unfinished_part(line: StepLine, started: float) -> tuple[str, str, Path]:
+    """Return what the job was at: where it wrote last."""
+    times = {part: _changed(part[2]) for part in line.parts}
+    begun = [part for part in line.parts if times[part] >= started]
+    return max(begun, key=lambda part: times[part], default=line.parts[0])
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _last_lines(log: Path) -> str:
+    """Return the end of a log, as more lines of a message."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
+    except FileNotFoundError:
+        return ""
+    return "\n".join([f"\nlast lines of {log}:", *(f"  {line}" for line in lines)])

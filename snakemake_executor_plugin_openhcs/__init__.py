@@ -1,0 +1,217 @@
+"""``snakemake --executor openhcs``: jobs of openhcs-core in warm workers, all others as usual.
+
+The local executor with another way to start a process: a job whose shell line is one plain
+``openhcs-core run-step …`` is done by a process that has its libraries loaded. Decisions are in
+``openhcs_core.workers``.
+"""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Any, Optional
+
+from snakemake.benchmark import BenchmarkRecord
+from snakemake.exceptions import RuleException
+from snakemake.executors.local import Executor as LocalExecutor
+from snakemake.executors.local import run_wrapper
+from snakemake.settings.types import DeploymentMethod
+from snakemake.shell import shell
+from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
+
+from openhcs_core.workers import JobTerms, StepLine, Usage, WarmRun, WorkerLimits, read_step_line
+
+common_settings = CommonSettings(
+    non_local_exec=False,
+    implies_no_shared_fs=False,
+    job_deploy_sources=False,
+    pass_envvar_declarations_to_cmd=True,
+    auto_deploy_default_storage_provider=False,
+)
+_PREFIX = "set -euo pipefail; "
+
+
+@dataclass
+class ExecutorSettings(ExecutorSettingsBase):
+    """What ``--openhcs-…`` sets."""
+
+    workers: Optional[int] = field(
+        default=None,
+        metadata={
+            "help": "Keep at most this many worker processes, those that wait for a job of their "
+            "array libraries included. Default: twice the cores.",
+            "env_var": False,
+            "required": False,
+        },
+    )
+    jobs_per_worker: int = field(
+        default=500,
+        metadata={
+            "help": "Replace a worker after this many jobs; 0 for never.",
+            "env_var": False,
+            "required": False,
+        },
+    )
+    growth_mb: int = field(
+        default=2000,
+        metadata={
+            "help": "Replace a worker that holds this much more memory than after its first job; "
+            "0 for never.",
+            "env_var": False,
+            "required": False,
+        },
+    )
+    gpus: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "Devices for jobs with the resource gpu, separated by commas, as "
+            "CUDA_VISIBLE_DEVICES names them: 0,1. Each worker sees one of them. Default: "
+            "workers see what snakemake does.",
+            "env_var": False,
+            "required": False,
+        },
+    )
+    jobs_per_gpu: int = field(
+        default=1,
+        metadata={
+            "help": "How many workers may share one of --openhcs-gpus.",
+            "env_var": False,
+            "required": False,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _WarmRule:
+    """What ``run_wrapper`` asks of a rule."""
+
+    name: str
+    shellcmd: str
+    run_func: FunctionType
+    script: None = None
+    wrapper: None = None
+    cwl: None = None
+
+
+class Executor(LocalExecutor):
+    """Runs jobs of openhcs-core in warm workers."""
+
+    def __post_init__(self) -> None:
+        """Make the pool; its workers are started by jobs."""
+        super().__post_init__()
+        settings = self.workflow.executor_settings or ExecutorSettings()
+        cores = self.workflow.resource_settings.cores or 1
+        gpus = [gpu.strip() for gpu in (settings.gpus or "").split(",")]
+        self._warm = WarmRun(
+            WorkerLimits(
+                count=settings.workers or 2 * cores,
+                jobs=settings.jobs_per_worker,
+                growth_mb=settings.growth_mb,
+                gpus=tuple(gpu for gpu in gpus if gpu),
+                jobs_per_gpu=settings.jobs_per_gpu,
+            )
+        )
+        self._is_closed = False
+
+    def run_single_job(self, job: Any) -> Any:
+        """Start a job; return its future."""
+        line = self._warm_line(job)
+        if line is None:
+            return super().run_single_job(job)
+        arguments = (self._warm_rule(job, line), *self.job_args_and_prepare(job)[1:])
+        return self.pool.submit(self.cached_or_run, job, _run, *arguments)
+
+    def _warm_line(self, job: Any) -> StepLine | None:
+        """Return the command of a job that needs no shell, environment or process of its own."""
+        if not job.is_shell or job.is_shadow or job.is_service or job.pipe_group is not None:
+            return None
+        if self._is_deployed(job) or job.resources.get("shell_exec") is not None:
+            return None
+        return read_step_line(job.shellcmd) if _has_usual_shell() else None
+
+    def _is_deployed(self, job: Any) -> bool:
+        """Whether the job's software is deployed by Snakemake: another Python than this one."""
+        methods = self.workflow.deployment_settings.deployment_method
+        return bool(
+            (DeploymentMethod.CONDA in methods and job.conda_env)
+            or (DeploymentMethod.APPTAINER in methods and job.container_img_path)
+            or (DeploymentMethod.ENV_MODULES in methods and job.env_modules)
+        )
+
+    def _warm_rule(self, job: Any, line: StepLine) -> _WarmRule:
+        """Return a job's rule with another ``shell`` in it.
+
+        All else is the local executor's: benchmarks and their repeats, and errors that name the
+        place in the rules.
+        """
+        function, command = job.rule.run_func, f"{_PREFIX} {job.shellcmd}"
+
+        def warm_shell(*_: Any, bench_record: BenchmarkRecord | None = None, **__: Any) -> None:
+            outcome = self._warm.do(line, _terms(job.resources, job.threads))
+            if bench_record is not None:
+                _fill(bench_record, outcome.usage)
+            if outcome.exit_code:
+                raise subprocess.CalledProcessError(outcome.exit_code, command)
+
+        names = {**function.__globals__, "shell": warm_shell}
+        warm = FunctionType(function.__code__, names, function.__name__, function.__defaults__)
+        return _WarmRule(job.rule.name, job.shellcmd, warm)
+
+    def shutdown(self) -> None:
+        """Wait for jobs, then let the workers end."""
+        super().shutdown()
+        self._close()
+
+    def cancel(self) -> None:
+        """Do the same: who stops a run with Ctrl-C stops its workers' jobs with it."""
+        super().cancel()
+        self._close()
+
+    def _close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        summary = self._warm.close()
+        if summary.jobs:
+            self.logger.info(str(summary))
+
+
+def _run(*arguments: Any) -> None:
+    """Do as ``run_wrapper``, whose errors of shell commands name no code but the rule's."""
+    try:
+        run_wrapper(*arguments)
+    except RuleException as error:
+        lines = str(error).splitlines()
+        while lines[-1].startswith('  File "'):
+            lines.pop()
+        error.args = ("\n".join(lines),)
+        raise
+
+
+def _has_usual_shell() -> bool:
+    """Whether shell lines are run by bash as they stand: nothing before, nothing after."""
+    name = os.path.basename(shell.get_executable() or "")  # noqa: PTH119  no path, a name
+    has_own = shell._process_prefix is not None or shell._process_suffix  # noqa: SLF001  no getter
+    return name == "bash" and not has_own
+
+
+def _terms(resources: Mapping[str, Any], threads: int) -> JobTerms:
+    runtime, gpu = resources.get("runtime"), resources.get("gpu")
+    return JobTerms(
+        threads=threads,
+        gpu=isinstance(gpu, int) and gpu > 0,
+        runtime_min=runtime if isinstance(runtime, int) and runtime > 0 else None,
+        temporary=resources.get("tmpdir"),
+    )
+
+
+def _fill(record: BenchmarkRecord, usage: Usage) -> None:
+    """Put what a job used into a benchmark record; the worker measured it."""
+    record.running_time = usage.wall_s
+    record.max_rss, record.max_vms = usage.max_rss_mb, usage.vms_mb
+    record.max_uss, record.max_pss = usage.uss_mb, usage.pss_mb
+    record.io_in, record.io_out = usage.read_mb, usage.written_mb
+    record.cpu_time = usage.cpu_s
+    record.cpu_usage = 100 * usage.cpu_s  # mean_load is this over the time
+    record.data_collected = True
