@@ -4,7 +4,10 @@ import json
 import sys
 
 import click
+from pydantic import ValidationError
 
+from openhcs_core.config import GenericConfig, PlateConfig
+from openhcs_core.errors import ConfigError
 from openhcs_core.microscopes import ChannelInfo, PlateIndex, choose_handler
 from openhcs_core.storage import open_plate_source
 
@@ -12,8 +15,12 @@ from openhcs_core.storage import open_plate_source
 @click.command()
 @click.argument("plate")
 @click.option("--microscope", default="auto", show_default=True, help="Name a handler.")
+@click.option("--pattern", help="How file names say what an image is of, for any instrument.")
+@click.option("--well", help="With --pattern: the well of all images, where names say none.")
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
-def index_command(plate: str, microscope: str, *, as_json: bool) -> None:
+def index_command(
+    plate: str, microscope: str, pattern: str | None, well: str | None, *, as_json: bool
+) -> None:
     """Show wells, sites, channels, planes and missing images of PLATE; nothing is written.
 
     PLATE is a folder or a URL such as s3://bucket/plate.
@@ -21,9 +28,11 @@ def index_command(plate: str, microscope: str, *, as_json: bool) -> None:
     \b
     Example:
       openhcs-core index data/demo/9987_Plate_3434
+      openhcs-core index images --pattern '{well}_{site}_{channel}.tif'
     """
     source = open_plate_source(plate)
-    choice = choose_handler(microscope, source)
+    settings = None if pattern is None else _generic(plate, microscope, pattern, well)
+    choice = choose_handler("generic" if settings else microscope, source, settings)
     index = choice.handler.index(source)
     for warning in index.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -31,6 +40,18 @@ def index_command(plate: str, microscope: str, *, as_json: bool) -> None:
         print(json.dumps(_as_data(index), indent=1))
         return
     print(_describe(index, choice.reason))
+
+
+def _generic(plate: str, microscope: str, pattern: str, well: str | None) -> PlateConfig:
+    """Return the section of the config that these options stand for."""
+    if microscope not in {"auto", "generic"}:
+        raise ConfigError(f"--pattern is of microscope generic, not {microscope}; leave one out")
+    try:
+        config = GenericConfig(pattern=pattern, well=well)
+    except ValidationError as error:
+        problems = "; ".join(str(problem["msg"]) for problem in error.errors())
+        raise ConfigError(f"--pattern {pattern!r}: {problems}") from error
+    return PlateConfig(path=plate, microscope="generic", generic=config)
 
 
 def _as_data(index: PlateIndex) -> dict[str, object]:

@@ -9,6 +9,8 @@ from openhcs_core.config.environment import (
     run_of_this_job,
     visible_gpus,
 )
+from openhcs_core.config.filename_pattern import compile_pattern
+from openhcs_core.config.generic import GenericConfig
 from openhcs_core.config.resolve import (
     Level,
     Origin,
@@ -49,6 +51,7 @@ __all__ = [
     "RUN_VARIABLE",
     "ZARR_GROUP_FILES",
     "FrozenModel",
+    "GenericConfig",
     "ImageBackend",
     "ImageStorageConfig",
     "KeyPath",
@@ -71,6 +74,7 @@ __all__ = [
     "ZarrChunkStrategy",
     "ZarrCompressor",
     "ZarrConfig",
+    "compile_pattern",
     "config_levels",
     "is_without_gpu_backends",
     "load_yaml",

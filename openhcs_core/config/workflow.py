@@ -5,9 +5,10 @@ from keyword import iskeyword
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from openhcs_core.config.base import FrozenModel
+from openhcs_core.config.generic import GenericConfig
 from openhcs_core.config.names import check_name
 from openhcs_core.config.storage import ImageStorageConfig, MaterializeConfig, VFSConfig
 from openhcs_core.constants import Component
@@ -139,6 +140,10 @@ class PlateConfig(FrozenModel):
             description="auto looks and says what it found; or a handler's name: imagexpress, …",
         ),
     ] = "auto"
+    generic: Annotated[
+        GenericConfig | None,
+        Field(description="Of microscope generic: what file names say"),
+    ] = None
     wells: Annotated[
         WellSelection,
         Field(description='all, a list such as [A01, B02], or a rectangle "A01:C12"'),
@@ -161,6 +166,15 @@ class PlateConfig(FrozenModel):
     storage: Annotated[ImageStorageConfig, Field(description="Kept images of this plate")] = (
         ImageStorageConfig()
     )
+
+    @model_validator(mode="after")
+    def _check_generic(self) -> "PlateConfig":
+        if (self.microscope == "generic") != (self.generic is not None):
+            raise ValueError(
+                "microscope: generic and generic: {pattern: '{well}_{site}_{channel}.tif'} go "
+                "together; give both, or neither"
+            )
+        return self
 
 
 class ExecutionConfig(FrozenModel):

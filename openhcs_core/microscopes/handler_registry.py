@@ -19,6 +19,8 @@ ENTRY_POINT_GROUP = "openhcs.microscopes"
 """Other distributions add handlers as entry points of this group: ``name = "module:Class"``."""
 
 HANDLERS: dict[str, str] = {
+    "cv8000": "openhcs_core.microscopes.cv8000:CV8000Handler",
+    "generic": "openhcs_core.microscopes.generic:GenericHandler",
     "imagexpress": "openhcs_core.microscopes.imagexpress.handler:ImageXpressHandler",
     "opera_phenix": "openhcs_core.microscopes.opera_phenix:OperaPhenixHandler",
 }

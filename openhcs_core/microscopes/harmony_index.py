@@ -10,6 +10,7 @@ from html import unescape
 from typing import TYPE_CHECKING, NamedTuple
 
 from openhcs_core.errors import InputDataError
+from openhcs_core.microscopes.numbers import finite
 from openhcs_core.microscopes.plate_index import Acquisition
 from openhcs_core.microscopes.xml_ import local_name, parse_xml, stream_xml
 from openhcs_core.storage import PlateSource
@@ -187,17 +188,8 @@ def _scaled(values: "Mapping[str, Element]", tag: str, scales: Mapping[str, floa
     element = values.get(tag)
     if element is None or element.get("Unit", "") not in scales:
         return None
-    number = _finite((element.text or "").encode())
+    number = finite(element.text or "")
     return None if number is None else number * scales[element.get("Unit", "")]
-
-
-def _finite(text: bytes) -> float | None:
-    """Return a number; None for NaN, INF and what is none."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if abs(value) < float("inf") else None
 
 
 class _Layout(NamedTuple):
@@ -320,7 +312,7 @@ class _ImageReader:
     def _length(self, text: bytes, scale: float) -> float | None:
         """Return a length in µm, without the last digits that only the change of unit made."""
         if (text, scale) not in self._lengths:
-            number = _finite(text) if scale else None
+            number = finite(text) if scale else None
             self._lengths[text, scale] = None if number is None else round(number * scale, 6)
         return self._lengths[text, scale]
 

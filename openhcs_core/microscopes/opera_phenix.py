@@ -1,10 +1,8 @@
 """Opera Phenix and Operetta: folders of TIFFs and the list of them that Harmony writes."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from statistics import median
 
 from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes.base import FilenameParts, MicroscopeHandler
@@ -17,25 +15,22 @@ from openhcs_core.microscopes.harmony_index import (
     read_harmony_index,
 )
 from openhcs_core.microscopes.image_order import sort_images
+from openhcs_core.microscopes.listed_files import ListedFiles, find_lists
 from openhcs_core.microscopes.plate_index import Acquisition, ChannelInfo, ImageFile, PlateIndex
 from openhcs_core.microscopes.samples import HeaderReader, describe_channels
 from openhcs_core.microscopes.site_positions import SitePositions
 from openhcs_core.microscopes.wells import well_name
+from openhcs_core.microscopes.z_steps import z_step_of
 from openhcs_core.planes import PlaneKey
-from openhcs_core.storage import Entry, PlateSource
-from openhcs_core.storage.locations import FileStatus, is_inside
+from openhcs_core.storage import PlateSource
 
 _LIST_NAMES = frozenset({"index.xml", "index.idx.xml"})
 _LISTS = "Index.xml or Index.idx.xml"
-_DEPTH = 3
-_MOST_FOLDERS = 200
-_TIFF_ENDINGS = (".tif", ".tiff")
 _FILENAME = re.compile(
     r"r(?P<row>[0-9]{2})c(?P<column>[0-9]{2})f(?P<site>[0-9]+)p(?P<plane>[0-9]+)"
     r"-ch(?P<channel>[0-9]+)sk(?P<time>[0-9]+)(?:fk[0-9]+)?(?:fl[0-9]+)?\.tiff?",
     re.IGNORECASE | re.ASCII,
 )
-_Z_JITTER = 0.05
 
 
 class OperaPhenixHandler(MicroscopeHandler):
@@ -79,7 +74,7 @@ class OperaPhenixHandler(MicroscopeHandler):
         names = {id_: c.name for id_, c in listed.channels.items() if c.name}
         channels, odd = describe_channels(images, names, headers)
         positions = SitePositions(found.acquisitions)
-        z_step_um, z_warnings = _z_step(found.acquisitions)
+        z_step_um, z_warnings = z_step_of(found.acquisitions)
         pixel_size_um, pixel_warnings = _pixel_size(listed.channels)
         return PlateIndex(
             plate_path=source.name,
@@ -119,24 +114,7 @@ class _Found:
 
 
 def _find_lists(source: PlateSource) -> list[str]:
-    """Return the lists of the nearest level that has any; nothing deeper is looked at."""
-    level, seen = [""], 0
-    for _ in range(_DEPTH):
-        found: list[str] = []
-        below: list[str] = []
-        for folder in level:
-            seen += 1
-            if seen > _MOST_FOLDERS:
-                break
-            for entry in sorted(source.list_folder(folder), key=lambda entry: entry.name):
-                if entry.name.lower() in _LIST_NAMES and _is_list(source, folder + entry.name):
-                    found.append(folder + entry.name)
-                elif "." not in entry.name[-5:] and entry.is_dir():
-                    below.append(f"{folder}{entry.name}/")
-        if found:
-            return found
-        level = below
-    return []
+    return [path for path in find_lists(source, _LIST_NAMES) if _is_list(source, path)]
 
 
 def _is_list(source: PlateSource, path: str) -> bool:
@@ -161,9 +139,7 @@ def _one_list(source: PlateSource) -> str:
 def _match_files(source: PlateSource, path: str, listed: HarmonyIndex) -> _Found:
     """Find each image of the list in its folder."""
     where = source.where(path)
-    folder = path.rpartition("/")[0]
-    folder = f"{folder}/" if folder else ""
-    files = _Files(source, folder)
+    files = ListedFiles(source, path)
     first_time, first_plane = (_first(listed.images, part) for part in ("timepoint", "plane"))
     names: dict[tuple[int, int], str] = {}
     images: list[ImageFile] = []
@@ -190,14 +166,16 @@ def _match_files(source: PlateSource, path: str, listed: HarmonyIndex) -> _Found
                 f"{where} says that {image.url} is {paths[image.url].filename} and {key.filename}; "
                 "expected one plane a file"
             )
-        status = files.find(image.url, where)
+        status = files.find(image.url)
         if status is not None:
-            images.append(ImageFile(key, folder + image.url, status.st_size, status.st_mtime_ns))
+            images.append(
+                ImageFile(key, files.folder + image.url, status.st_size, status.st_mtime_ns)
+            )
     warnings = files.warnings
     if failed:
         warnings = [*warnings, f"{path} says of {failed} images that they are not Ok"]
     wells = [_well(place, where) for place in listed.wells]
-    return _Found(images, acquisitions, wells, files.surplus(paths), warnings)
+    return _Found(images, acquisitions, wells, files.surplus(paths.keys()), warnings)
 
 
 def _first(images: Sequence[ListedImage], part: str) -> int:
@@ -218,57 +196,6 @@ def _same_plane_error(where: str, key: PlaneKey, image: ListedImage) -> InputDat
         f"{image.channel} plane {image.plane} time {image.timepoint}, {image.url} among them: "
         "fluorescence lifetimes or sequences are not read. Export one image a plane"
     )
-
-
-class _Files:
-    """The files in the folders that a list names."""
-
-    def __init__(self, source: PlateSource, folder: str) -> None:
-        self._source, self._folder = source, folder
-        self._entries: dict[str, Mapping[str, Entry]] = {}
-        self.warnings: list[str] = []
-
-    def find(self, url: str, where: str) -> FileStatus | None:
-        """Return a file that is there; None for one that is not, or is a link to nothing."""
-        below, slash, name = url.rpartition("/")
-        if below + slash not in self._entries:
-            if not is_inside(url):
-                raise InputDataError(
-                    f"{where} names the image {url!r}, which is not in the plate's folder; "
-                    "the file is not to be trusted"
-                )
-            self._entries[below + slash] = self._list(below + slash)
-        entry = self._entries[below + slash].get(name)
-        if entry is None:
-            return None
-        try:
-            return entry.stat()
-        except OSError:
-            self.warnings.append(f"{self._folder}{url} is a link to nothing")
-            return None
-
-    def surplus(self, listed: Iterable[str]) -> tuple[str, ...]:
-        """Return the TIFFs that are in these folders but not in the list."""
-        known = set(listed)
-        return tuple(
-            sorted(
-                self._folder + below + name
-                for below, entries in self._entries.items()
-                for name in entries
-                if name.lower().endswith(_TIFF_ENDINGS)
-                and not name.startswith(".")
-                and below + name not in known
-            )
-        )
-
-    def _list(self, below: str) -> dict[str, Entry]:
-        parts = below.rstrip("/").split("/") if below else []
-        folder = self._folder
-        for part in parts:
-            if not any(entry.name == part for entry in self._source.list_folder(folder)):
-                return {}
-            folder += f"{part}/"
-        return {entry.name: entry for entry in self._source.list_folder(folder)}
 
 
 def _with_light(channel: ChannelInfo, listed: Mapping[str, HarmonyChannel]) -> ChannelInfo:
@@ -303,29 +230,3 @@ def _pixel_size(channels: Mapping[str, HarmonyChannel]) -> tuple[float | None, l
         return sizes.pop(), []
     said = ", ".join(sorted("unknown" if size is None else f"{size:g}" for size in sizes))
     return None, [f"channels have different pixel sizes: {said} µm; none is used"] if said else []
-
-
-def _z_step(acquisitions: Mapping[PlaneKey, Acquisition]) -> tuple[float | None, list[str]]:
-    """Return the distance of planes, by the first field of each channel that has a stack."""
-    stacks: dict[str, dict[int, float]] = {}
-    fields: dict[str, tuple[str, int, int]] = {}
-    for key, (_, _, z_um, _, _) in acquisitions.items():
-        field = (key.well, key.site, key.timepoint)
-        if z_um is not None and fields.setdefault(key.channel, field) == field:
-            stacks.setdefault(key.channel, {})[key.z_index] = z_um
-    steps = [
-        abs(stack[after] - stack[before]) / (after - before)
-        for stack in stacks.values()
-        for before, after in _neighbours(stack)
-    ]
-    if not steps or max(steps) == 0:
-        return None, []
-    step = median(steps)
-    if max(steps) - min(steps) > _Z_JITTER * step:
-        low, high = min(steps), max(steps)
-        return None, [f"planes are {low:g} to {high:g} µm apart; no distance is used"]
-    return round(step, 4), []
-
-
-def _neighbours(stack: Mapping[int, float]) -> Iterable[tuple[int, int]]:
-    return pairwise(sorted(stack))

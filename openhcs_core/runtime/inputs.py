@@ -1,6 +1,7 @@
 """Images a step reads: of the plate, or of the step before it."""
 
 import json
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -19,6 +20,8 @@ from openhcs_core.storage.backends.virtual_workspace import VirtualWorkspaceBack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
 
 Recompute = Callable[[str, str], None]
 """Called with step and well whose images are gone from the cache."""
@@ -124,6 +127,9 @@ class PlateInput(WellInput):
         self._check_unchanged_images(keys)
         for key in keys:
             self.digests[key.filename] = plane_digest(planes[key])
+            if _is_blank(planes[key]):
+                where = self._source.where(self._indexed[key.filename][0])
+                logger.warning("%s: all pixels are 0; was the shutter closed?", where)
         return [planes[key] for key in keys]
 
     def _check_unchanged_images(self, keys: Sequence[PlaneKey]) -> None:
@@ -147,6 +153,11 @@ class PlateInput(WellInput):
                 f"{self._source.where(real)} changed since it was indexed; nothing was written, "
                 "run snakemake again"
             )
+
+
+def _is_blank(plane: "NDArray[Any]") -> bool:
+    """Return whether no pixel is anything but 0; the first row tells of most that it is not so."""
+    return not (plane[:1].any() or plane.any())
 
 
 class StepInput(WellInput):

@@ -2,7 +2,10 @@
 
 import csv
 import itertools
+import shutil
+from functools import partial
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -28,7 +31,71 @@ def _phenix():
     }
 
 
+def _sbs():
+    """8-bit, big-endian, with a colour map."""
+    folder = DATA / "generic/sbs_translocation"
+    wells = {"A01": "01-A-01", "A02": "02-A-02", "B01": "13-B-01", "B12": "24-B-12"}
+    return {
+        (well, 1, channel, 1): folder / f"Channel{channel}-{name}.tif"
+        for well, name in wells.items()
+        for channel in (1, 2)
+    }
+
+
+def _nf1():
+    """Channels by name."""
+    folder = DATA / "generic/nf1_cellpainting"
+    names = enumerate(("DAPI", "GFP", "RFP"), start=1)
+    return {
+        ("B07", 3, number, 1): folder / f"B7_01_{number}_3_{name}_001.tif" for number, name in names
+    }
+
+
+def _fly():
+    """No well in the names."""
+    names = enumerate("DFR", start=1)
+    return {
+        ("A01", site, number, 1): DATA / f"generic/examplefly/01_POS{site:03d}_{name}.TIF"
+        for number, name in names
+        for site in (2, 76)
+    }
+
+
+def _cv8000(folder):
+    """Two wells of a real measurement, with pixels; those of one image are all 0."""
+    shutil.copytree(DATA / "cv8000", folder)
+    random = np.random.default_rng(8)
+    truth = {}
+    for record in ET.parse(folder / "MeasurementData.mlf").getroot():
+        row = {name.rpartition("}")[2]: value for name, value in record.attrib.items()}
+        pixels = random.integers(0, 65536, (16, 24)).astype(np.uint16)
+        tifffile.imwrite(
+            folder / record.text, pixels * (record.text != BLANK), compression="deflate"
+        )
+        if row["Row"] == "4":
+            key = ("D08", int(row["FieldIndex"]), int(row["Ch"]), int(row["ZIndex"]))
+            truth[key] = folder / record.text
+    return truth
+
+
+BLANK = "CV8000-Minimal-DataSet-2C-3W-4S-FP2-stack_D08_T0001F002L01A01Z03C01.tif"
+GENERIC = "microscope: generic, generic"
 PLATES = {
+    "sbs": (
+        f"{{path: {DATA}/generic/sbs_translocation, {GENERIC}: "
+        "{pattern: 'Channel{channel}-{_}-{row}-{column}.tif'}}",
+        _sbs,
+    ),
+    "nf1": (
+        f"{{path: {DATA}/generic/nf1_cellpainting, wells: [B07], missing_images: allow, {GENERIC}: "
+        "{pattern: '{well}_{_}_{_}_{site}_{channel}_001.tif'}}",
+        _nf1,
+    ),
+    "fly": (
+        f"{{path: {DATA}/generic/examplefly, {GENERIC}: "
+        "{pattern: '01_POS{site}_{channel}.TIF', well: A01}}",
+        _fly,
+    ),
     "phenix": (f"{{path: {DATA}/phenix/BR00121482}}", _phenix),
 }
 
@@ -36,6 +103,8 @@ PLATES = {
 @pytest.fixture(scope="module")
 def results(project_type, tmp_path_factory):
     project = project_type(tmp_path_factory.mktemp("instruments"))
+    made = project.folder / "cv8000"
+    PLATES["cv8000"] = (f"{{path: {made}, wells: [D08]}}", partial(dict, _cv8000(made)))
     plates = "".join(f"  {name}: {config}\n" for name, (config, _) in PLATES.items())
     project.write("config/config.yaml", f"plates:\n{plates}")
     project.write("config/pipeline.yaml", PIPELINE)
@@ -44,7 +113,7 @@ def results(project_type, tmp_path_factory):
     return project.folder / "results"
 
 
-@pytest.mark.parametrize("name", PLATES)
+@pytest.mark.parametrize("name", [*PLATES, "cv8000"])
 def test_every_plane_was_read_as_its_file_has_it(results, name):
     truth = {key: tifffile.imread(path) for key, path in PLATES[name][1]().items()}
     rows = csv.DictReader((results / name / "tables/look/intensities.csv").read_text().splitlines())
@@ -59,8 +128,15 @@ def test_every_plane_was_read_as_its_file_has_it(results, name):
     wells, sites, channels, planes = (sorted({key[n] for key in truth}) for n in range(4))
     for well, site in itertools.product(wells, sites):
         folder = results / name / "look.ome.zarr" / well.rstrip("0123456789") / well[-2:]
-        array = zarr.open_array(folder / str(sites.index(site)) / "0", mode="r")
+        attributes = zarr.open_group(folder, mode="r").attrs
+        array = zarr.open_array(folder / attributes["openhcs"]["fields"][str(site)] / "0", mode="r")
         for (c, channel), (z, plane) in itertools.product(enumerate(channels), enumerate(planes)):
             image = truth[well, site, channel, plane]
             assert array.dtype == image.dtype.newbyteorder("=")
             np.testing.assert_array_equal(array[0, c, z], image)
+
+
+def test_an_image_without_any_light_is_warned_of(results):
+    log = "".join(path.read_text() for path in (results / "cv8000/logs/look").glob("D08*"))
+    assert log.count("all pixels are 0") == 1
+    assert f"{BLANK}: all pixels are 0" in log

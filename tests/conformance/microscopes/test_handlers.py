@@ -2,14 +2,18 @@
 
 import csv
 import itertools
+import re
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 import tifffile
 
+from openhcs_core.config import GenericConfig, PlateConfig
 from openhcs_core.microscopes import load_handler
+from openhcs_core.planes import PlaneKey
 from openhcs_core.testing.harmony_plates import list_planes, write_images, write_list
 from openhcs_core.testing.microscopes import MicroscopeHandlerTests
 from openhcs_core.testing.plates import write_imagexpress_plate
@@ -84,6 +88,67 @@ class TestHarmonyTimeSeries(MicroscopeHandlerTests):
         return {
             f"{wells[p.row]}_s{p.field:03d}_w{p.channel}_z{p.plane:03d}_t{p.time:03d}.tif": image
             for p, image in pixels.items()
+        }
+
+
+class TestCV8000(MicroscopeHandlerTests):
+    """Real metadata, with small images."""
+
+    @pytest.fixture
+    def handler(self):
+        return load_handler("cv8000")
+
+    @pytest.fixture
+    def pixels(self, tmp_path):
+        folder = tmp_path / "measurement/plate"
+        shutil.copytree(DATA / "cv8000", folder, ignore=shutil.ignore_patterns("*.csv", "LICENSE"))
+        listed = folder / "MeasurementData.mlf"
+        lines = listed.read_text().splitlines(keepends=True)
+        some = re.compile("F001L01A0.Z0[12]")
+        listed.write_text("".join(ln for ln in lines if "Record" not in ln or some.search(ln)))
+        random = np.random.default_rng(4)
+        pixels = {}
+        for record in ET.parse(folder / "MeasurementData.mlf").getroot():
+            row = {name.rpartition("}")[2]: value for name, value in record.attrib.items()}
+            well = f"{' ABCDEF'[int(row['Row'])]}{int(row['Column']):02d}"
+            key = PlaneKey(well, int(row["FieldIndex"]), row["Ch"], int(row["ZIndex"]), 1)
+            pixels[key.filename] = random.integers(0, 65536, (6, 8)).astype(np.uint16)
+            tifffile.imwrite(folder / record.text, pixels[key.filename], compression="deflate")
+        tifffile.imwrite(folder / "DC_DCAM#1_CAM3.tif", np.ones((6, 8), np.uint16))
+        return pixels
+
+    @pytest.fixture
+    def plate(self, tmp_path, pixels):
+        return tmp_path / "measurement"
+
+    @pytest.fixture
+    def truth(self, pixels):
+        return pixels
+
+
+class TestGeneric(MicroscopeHandlerTests):
+    """8-bit big-endian TIFFs with a colour map."""
+
+    @pytest.fixture
+    def handler(self):
+        config = GenericConfig(pattern="Channel{channel}-{_}-{row}-{column}.tif")
+        settings = PlateConfig(path="plate", microscope="generic", generic=config)
+        return load_handler("generic", settings)
+
+    @pytest.fixture
+    def plate(self, tmp_path):
+        return Path(shutil.copytree(DATA / "generic/sbs_translocation", tmp_path / "plate"))
+
+    @pytest.fixture
+    def truth(self):
+        names = {"A01": "01-A-01", "A02": "02-A-02", "B01": "13-B-01", "B12": "24-B-12"}
+        folder = DATA / "generic/sbs_translocation"
+        return {
+            f"{well}_s001_w{channel}_z001_t001.tif": tifffile.imread(
+                folder / f"Channel{channel}-{name}.tif"
+            )
+            for well, name in names.items()
+            for channel in (1, 2)
         }
 
 
