@@ -1,7 +1,13 @@
 """The name of one image plane: well, site, channel, z and time."""
 
 import re
-from typing import NamedTuple
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
 WELL_REGEX = r"[A-Z]{1,2}[0-9]{2}"
 """Wells from A01 to AF48: row letters, then the column in two digits."""
@@ -58,6 +64,26 @@ class PlaneKey(NamedTuple):
         return cls(
             match["well"], int(match["site"]), match["channel"], int(match["z"]), int(match["t"])
         )
+
+
+class PlaneStream(Protocol):
+    """Images of all wells of a plate, read one at a time: what a function over a plate gets.
+
+    Attributes
+    ----------
+    keys : tuple of PlaneKey
+        Well, site, channel, z and time of each image, in the order in which they come.
+    """
+
+    keys: tuple[PlaneKey, ...]
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    @abstractmethod
+    def __iter__(self) -> "Iterator[NDArray[Any]]":
+        """Yield every image ``[Y, X]``, an array of its own each time; may be done again."""
 
 
 def split_well(well: str) -> tuple[str, str]:

@@ -100,6 +100,8 @@ def summarise(compiled: CompiledPipeline) -> list[dict[str, object]]:
                 {
                     "name": plan.step_name,
                     "reads": plan.source or "plate",
+                    "scope": "plate" if plan.is_plate_wide else "well",
+                    "tables": [f"{table.step}/{table.file}" for table in plan.tables],
                     "kept": None if plan.store is None else plan.store.backend,
                     "functions": _functions(plate, plan),
                     **plate.resources[plan.step_name].model_dump(),
@@ -130,13 +132,17 @@ def describe(plate: PlatePlan) -> str:
         )
         kept = f", kept as {FORMATS[plan.store.backend]}" if plan.store is not None else ""
         needs = _describe_resources(plate.resources[plan.step_name])
-        lines.append(
-            f"  {plan.step_name} (reads {plan.source or 'the plate'}{kept}; {needs} a job): "
-            f"{functions}"
-        )
+        lines.append(f"  {plan.step_name} (reads {_reads(plan)}{kept}; {needs} a job): {functions}")
         if conversions := _describe_conversions(plate, plan):
             lines.append(f"    converts {conversions}")
     return "\n".join(lines)
+
+
+def _reads(plan: StepPlan) -> str:
+    """Say what a job of a step reads."""
+    images = [plan.source or "the plate"] if plan.takes_images else []
+    names = [*images, *(f"{table.step}/{table.file}" for table in plan.tables)]
+    return " and ".join(names) + (", all wells at once" if plan.is_plate_wide else "")
 
 
 def _describe_resources(resources: JobResources) -> str:

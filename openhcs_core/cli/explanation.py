@@ -49,6 +49,7 @@ def _group(group: ExplainedGroup, group_by: str) -> Iterator[tuple[str, list[Row
     for number, function in enumerate(group.functions):
         then = "then " if number else ""
         how = "slice by slice" if function.slice_by_slice else "on whole stacks"
+        how = "once for all wells" if function.is_plate_wide else how
         title = f"  {prefix}{then}{function.ref}, {how}"
         yield title, [_row(value) for value in function.parameters]
 

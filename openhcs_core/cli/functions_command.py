@@ -18,6 +18,7 @@ _CONTRACTS = {
     ProcessingContract.PURE_2D: "slice by slice",
     ProcessingContract.FLEXIBLE: "on a volume along z, slice by slice along anything else",
     ProcessingContract.VOLUMETRIC_TO_SLICE: "on a whole stack, and gives one slice",
+    ProcessingContract.PLATE: "once for all wells (scope: plate), and gives no image",
 }
 _KINDS = {"integer": "whole number", "boolean": "true or false", "string": "text", "null": "null"}
 _KINDS |= {"array": "a number an axis"}
@@ -148,6 +149,8 @@ def _limits(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"]))
     kinds = schema.get("type", "any value")
+    if kinds == "array" and schema.get("items", {}).get("type") == "string":
+        return "a list of names"
     words = [_KINDS.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds)]
     bounds = [f"{_BOUNDS[key]} {schema[key]}" for key in _BOUNDS if key in schema]
     return " ".join([" or ".join(words), *bounds])

@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from openhcs_core.errors import OpenHCSError, WellsFailedError
-from openhcs_core.plan import JobScope, log_path
+from openhcs_core.plan import PLATE_TARGET, JobScope, log_path
 from openhcs_core.registry import RegistryService
 from openhcs_core.runtime import (
     Job,
     compute_images,
+    execute_plate_step,
     execute_shared_job,
     execute_step,
     gather_table,
@@ -31,6 +32,7 @@ logger = logging.getLogger("openhcs_core")
     "--step", "steps", required=True, multiple=True, help="The step's name; several in their order."
 )
 @click.option("--well", "wells", multiple=True, help="Do the steps for this well, or for several.")
+@click.option("--plate", is_flag=True, help="Do the step for all wells at once (scope: plate).")
 @click.option("--table", help="Join this table of all wells, e.g. cell_counts.csv.")
 @click.option("--store", is_flag=True, help="Write the plate metadata of a kept step.")
 @click.option("--digest", help="Refuse any plan (or plans) but those of this digest.")
@@ -42,6 +44,7 @@ def run_step_command(
     plate_dir: Path,
     steps: tuple[str, ...],
     wells: tuple[str, ...],
+    plate: bool,
     table: str | None,
     store: bool,
     digest: str | None,
@@ -59,11 +62,11 @@ def run_step_command(
       openhcs-core run-step --plate-dir results/demo --step count --well B02
       openhcs-core run-step --plate-dir results/demo --step clean --step count --well B02
     """
-    if bool(wells) + (table is not None) + store != 1:
-        raise click.UsageError("give exactly one of --well, --table and --store")
+    if bool(wells) + (table is not None) + plate + store != 1:
+        raise click.UsageError("give exactly one of --well, --plate, --table and --store")
     scope = JobScope(steps, wells)
     if len(steps) > 1 and not wells:
-        raise click.UsageError("--table and --store are of one step")
+        raise click.UsageError("--plate, --table and --store are of one step")
     if images_only and (not wells or scope.is_shared):
         raise click.UsageError("--images-only is for one step of one well")
     job = Job(plate_dir, steps[0], digest)
@@ -76,7 +79,8 @@ def run_step_command(
                 begin = partial(_begin, plate_dir, writes_logs=logs)
                 execute_shared_job(plate_dir, scope, digest, RegistryService().load, begin)
             else:
-                _run_recorded(job, wells[0] if wells else None, table)
+                well = PLATE_TARGET if plate else wells[0] if wells else None
+                _run_recorded(job, well, table)
     except WellsFailedError:
         raise  # each well's log has its own error
     except OpenHCSError as error:
@@ -104,7 +108,9 @@ class _LogFile(logging.FileHandler):
 def _run_recorded(job: Job, well: str | None, table: str | None) -> None:
     """Do the job; when it fails, leave a record of why."""
     with recorded(job, well or table or "store"):
-        if well is not None:
+        if well == PLATE_TARGET:
+            execute_plate_step(job, RegistryService().load)
+        elif well is not None:
             execute_step(job, well, RegistryService().load)
         elif table is not None:
             gather_table(job, table)

@@ -9,7 +9,7 @@ import click
 
 from openhcs_core.cli.reasons_text import render_why
 from openhcs_core.errors import shortened
-from openhcs_core.plan import PlatePlan
+from openhcs_core.plan import PLATE_TARGET, PlatePlan
 from openhcs_core.session import DEFAULT_CONFIG, Compilation, compile_workflow
 from openhcs_core.session.why import explain_rerun
 
@@ -23,6 +23,8 @@ from openhcs_core.session.why import explain_rerun
 def why_command(step: str, well: str, *, plate: str | None, config: str, as_json: bool) -> None:
     """Say whether STEP would run for WELL, and why: what is other than when it last ran.
 
+    For a step over the whole plate (scope: plate), WELL is the word plate.
+
     Says the same as snakemake -n would, one job at a time and with its cause: the parameter,
     library, image or earlier step that changed, old value and new. Nothing is written.
 
@@ -30,6 +32,7 @@ def why_command(step: str, well: str, *, plate: str | None, config: str, as_json
     Examples:
       openhcs-core why count B02
       openhcs-core why count B02 --plate demo --json
+      openhcs-core why illumination plate
     """
     compilation = compile_workflow(config)
     for warning in compilation.warnings:
@@ -48,17 +51,30 @@ def _choose(compilation: Compilation, plate: str | None, step: str, well: str) -
         _check("plate", plate, [one.name for one in plates])
         plates = tuple(one for one in plates if one.name == plate)
     _check("step", step, (plan.step_name for one in plates for plan in one.steps))
-    _check_well(compilation, plates, well)
     names = [
         one.name
         for one in plates
-        if well in one.wells and step in [plan.step_name for plan in one.steps]
+        for plan in one.steps
+        if step == plan.step_name and well in one.targets(plan)
     ]
     if not names:
+        _check_scope(plates, step, well)
+        _check_well(compilation, plates, well)
         raise click.UsageError(f"no plate has both step {step!r} and well {well!r}")
     if len(names) > 1:
         raise click.UsageError(f"several plates have it: add --plate, one of {shortened(names)}")
     return names[0]
+
+
+def _check_scope(plates: Iterable[PlatePlan], step: str, well: str) -> None:
+    """Refuse a well where a step has one job for the plate, and the other way round."""
+    plans = [plan for one in plates for plan in one.steps if plan.step_name == step]
+    if all(plan.is_plate_wide for plan in plans):
+        raise click.UsageError(
+            f"step {step!r} does all wells in one job: write '{PLATE_TARGET}' for the well"
+        )
+    if well == PLATE_TARGET:
+        raise click.UsageError(f"step {step!r} has a job for each well: write which")
 
 
 def _check_well(compilation: Compilation, plates: Iterable[PlatePlan], well: str) -> None:

@@ -11,6 +11,7 @@ from openhcs_core.compiler.memory_contracts import validate_memory_contracts
 from openhcs_core.compiler.outputs import check_tables
 from openhcs_core.compiler.overrides import PatternOverride, overrides_by_wells
 from openhcs_core.compiler.path_planner import find_mistakes, initialize_step_plans
+from openhcs_core.compiler.plate_steps import check_plate_tables, one_plan_each
 from openhcs_core.compiler.request import CompileRequest, ErrorList
 from openhcs_core.compiler.sharing import share_plans
 from openhcs_core.compiler.tables import plan_tables
@@ -66,6 +67,10 @@ def compile_plate(request: CompileRequest, plate_map_digest: str | None = None) 
     by_well = compiled[0].shared.chains.keys()
     usual = [(one.plans, one.shared.wells) for one in compiled]
     steps, well_steps = share_plans(usual, overridden, by_well, request.wells)
+    steps = one_plan_each(steps, [*(one.plans for one in compiled), *overridden.values()])
+    for plan in steps:
+        if plan.is_plate_wide:
+            well_steps.pop(plan.step_name, None)
     plate = PlatePlan(name=request.plate, wells=request.wells, steps=steps, well_steps=well_steps)
     whole = tuple(_with_all_groups(plate, plan) for plan in steps)
     for number in by_well:
@@ -73,10 +78,11 @@ def compile_plate(request: CompileRequest, plate_map_digest: str | None = None) 
     resources: dict[str, JobResources] = {}
     with collecting(noted.errors):
         resources = assign_gpu_resources(whole, request)
+    plate = plate.model_copy(update={"tables": plan_tables(plate, plate_map_digest)})
+    check_plate_tables(plate, request, noted)
     raise_all(request.document.path, noted.errors)
     return plate.model_copy(
         update={
-            "tables": plan_tables(plate, plate_map_digest),
             "stores": plan_store_metadata(steps, request),
             "resources": resources,
             "conversions": plan_inter_step_conversions(whole, resources),

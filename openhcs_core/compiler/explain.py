@@ -25,6 +25,8 @@ _NOT_SETTINGS = frozenset({"name", "func"})
 _UNUSED_SLICES = "not used: none of this step's functions takes both slices and volumes"
 _KEPT_LEAF = "kept all the same: no later step reads them"
 _AFTER_BREAKER = "reads the plate: the step before ends in a chain breaker"
+_FIRST_OF_IMAGES = "reads the plate: no step before it has images"
+_TABLES_ALONE = "not used: it takes plate tables"
 _KEPT_BY_BACKEND = "kept all the same: see materialize"
 
 
@@ -57,6 +59,7 @@ class ExplainedFunction(FrozenModel):
 
     ref: str
     slice_by_slice: bool
+    is_plate_wide: bool = False
     parameters: tuple[ExplainedValue, ...]
 
 
@@ -254,7 +257,9 @@ def _explain_settings(
         elif value.name == "keep" and not value.value and step.store is not None:
             note = _KEPT_BY_BACKEND if is_read else _KEPT_LEAF
         elif value.value == "previous" and number > 0 and step.source is None:
-            note = _AFTER_BREAKER
+            has_images = any(not other.is_plate_wide for other in plan.steps[:number])
+            note = _AFTER_BREAKER if has_images else _FIRST_OF_IMAGES
+            note = note if step.takes_images else _TABLES_ALONE
         yield value.model_copy(update={"note": note})
 
 
@@ -329,9 +334,20 @@ def _explain_function(
             if name in call.parameters and call.place(name) != written.place(name):
                 value = _explain_parameter(name, call, planned, request)
                 parameters.append(value.model_copy(update={"wells": variant.wells}))
+    parameters += [
+        ExplainedValue(
+            name=name,
+            value=f"{table.step}/{table.file}",
+            origin=request.document.where(written.place(name)),
+        )
+        for name, table in function.tables.items()
+    ]
     parameters += [_explain_special(special) for special in function.special_inputs]
     return ExplainedFunction(
-        ref=function.ref, slice_by_slice=function.slice_by_slice, parameters=tuple(parameters)
+        ref=function.ref,
+        slice_by_slice=function.slice_by_slice,
+        is_plate_wide=variants[0].plan.is_plate_wide,
+        parameters=tuple(parameters),
     )
 
 

@@ -11,8 +11,10 @@ from openhcs_core.constants import Component, MemoryType
 from openhcs_core.errors import CompileError, UnreadableFunctionError
 from openhcs_core.microscopes import PlateIndex
 from openhcs_core.pipeline import FunctionCall, ProcessingContract
-from openhcs_core.plan import FunctionPlan, SpecialInputPlan
+from openhcs_core.plan import PLATE_TARGET, FunctionPlan, PlateTable, SpecialInputPlan
 from openhcs_core.registry import FunctionMetadata
+
+CSV = ".csv"
 
 
 class ParameterSource(StrEnum):
@@ -44,9 +46,11 @@ def _plan_new_function(
     if metadata is None:
         return None
     layers = parameter_layers(call, metadata, request.index)
+    parameters = {name: value for layer in layers.values() for name, value in layer.items()}
+    tables = {name: parameters.pop(name) for name in metadata.plate_tables if name in parameters}
     return FunctionPlan(
         ref=call.ref,
-        parameters={name: value for layer in layers.values() for name, value in layer.items()},
+        parameters=parameters,
         versions=metadata.versions,
         input_memory_type=metadata.input_memory_type or MemoryType.UNKNOWN,
         output_memory_type=metadata.output_memory_type or MemoryType.UNKNOWN,
@@ -56,7 +60,20 @@ def _plan_new_function(
         special_outputs=metadata.special_outputs,
         special_inputs=tuple(SpecialInputPlan(name=name) for name in metadata.special_inputs),
         chain_breaker=metadata.chain_breaker,
+        takes_images=metadata.takes_images,
+        tables={name: find_table(str(value), request) for name, value in tables.items()},
     )
+
+
+def find_table(name: str, request: CompileRequest) -> PlateTable:
+    """Return the plate table that ``step/output`` names; whether there is one is not looked at."""
+    step, _, output = name.partition("/")
+    file = output if output.endswith(CSV) else f"{output}{CSV}"
+    scopes = {one.name: one.scope for one in request.pipeline.steps}
+    of_plate = scopes.get(step) == "plate"
+    if of_plate and not file.startswith(f"{PLATE_TARGET}."):
+        file = f"{PLATE_TARGET}.{file}"
+    return PlateTable(step=step, file=file, of_plate=of_plate)
 
 
 def parameter_layers(

@@ -13,6 +13,8 @@ _BASE_MB = 400
 _BYTES_PER_PIXEL = 8
 _COPIES = 3
 _RUNTIME_MIN = 30
+_PLATE_PLANES = 4
+"""What a function over a plate holds of the images that pass it: sums, counts, a result."""
 
 
 def assign_gpu_resources(
@@ -125,8 +127,8 @@ def _uses(function: FunctionPlan, memory_types: frozenset[MemoryType]) -> bool:
 def _predict_mb(plan: StepPlan, request: CompileRequest) -> int:
     keys = [image.key for image in request.index.images if image.key.well in request.wells[:1]]
     stacked = set(Component) if plan.store is not None else set(plan.variable_components)
-    planes = 1
-    for component in stacked:
+    planes = _PLATE_PLANES if plan.is_plate_wide else 1
+    for component in stacked if not plan.is_plate_wide else ():
         planes *= max(1, len({getattr(key, component.value) for key in keys}))
     height = max(channel.shape[0] for channel in request.index.channels)
     width = max(channel.shape[1] for channel in request.index.channels)

@@ -40,7 +40,8 @@ def fuse_steps(
 
 
 def _reads_on(before: StepPlan, plan: StepPlan) -> bool:
-    return plan.source == before.step_name and before.store is None
+    of_well = not (plan.is_plate_wide or before.is_plate_wide)
+    return of_well and plan.source == before.step_name and before.store is None
 
 
 def _can_share(

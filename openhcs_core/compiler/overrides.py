@@ -55,6 +55,13 @@ def overrides_by_wells(request: CompileRequest) -> list[WellOverrides]:
                 f"override of step {step!r}, which does not exist; steps: {', '.join(steps)}",
                 (*at, "set", step),
             )
+        for one in request.pipeline.steps:
+            if one.name in override.set and one.scope == "plate":
+                errors.add(
+                    f"override of step {one.name!r}, which does all wells in one job: wells "
+                    "cannot have parameters of their own there",
+                    (*at, "set", one.name),
+                )
         for well in override.wells:
             if well not in request.index.wells:
                 errors.add(

@@ -7,6 +7,7 @@ from openhcs_core.compiler.components import resolve_keys, values_after
 from openhcs_core.compiler.functions import find_function, is_flexible, plan_function
 from openhcs_core.compiler.outputs import check_outputs
 from openhcs_core.compiler.overrides import PatternOverride, apply_overrides
+from openhcs_core.compiler.plate_steps import check_scope, stacked_components
 from openhcs_core.compiler.plate_values import ComponentValues
 from openhcs_core.compiler.request import CompileRequest, ErrorList, FunctionCatalogue
 from openhcs_core.compiler.special_links import link_special_inputs
@@ -75,9 +76,11 @@ def initialize_step_plans(
             source = None  # what a wrong step leaves is not known: the next is checked without
             continue
         patterns.append(pattern)
+        plans.append(plan)
+        if plan.is_plate_wide:
+            continue  # it has no images: the next step reads what it has read
         is_broken = _breaks_chain(plan, number, errors)
         source = plate if is_broken else _Source(step.name, values_after(plan, source.values))
-        plans.append(plan)
     raise_all(request.document.path, errors.errors)
     linked = link_special_inputs(plans, patterns, errors)
     raise_all(request.document.path, errors.errors)
@@ -164,10 +167,14 @@ def _plan_step(
     errors: ErrorList,
 ) -> StepPlan:
     groups = _plan_groups(pattern, step, number, request, errors)
+    check_scope(step, number, groups, request, errors)
+    is_plate = step.scope == "plate"
+    takes_images = not is_plate or any(of.takes_images for one in groups for of in one.functions)
     plan = StepPlan(
         step_name=step.name,
-        source=source.step,
-        variable_components=step.variable_components,
+        source=source.step if takes_images else None,
+        variable_components=stacked_components(step),
+        wells=request.wells if is_plate else (),
         group_by=step.group_by,
         groups=groups,
         projected_to={part: source.values[part][0] for part in step.variable_components},

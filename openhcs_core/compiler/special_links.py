@@ -164,6 +164,13 @@ class _Linker:
 
     def _plan(self, name: str, taker: _Place, giver: _Place) -> SpecialInputPlan:
         producer, consumer = self._plans[giver.step], self._plans[taker.step]
+        if consumer.is_plate_wide and not producer.is_plate_wide:
+            self._report(
+                name,
+                taker,
+                f"comes from {self._describe(giver)} for each well; a function over the plate "
+                "takes what wells gave as a plate table (@plate_function(tables=…))",
+            )
         value, call = self._single(giver), self._single(taker)
         group = producer.groups[giver.group].value
         if group is not None:  # one chain, one component value: nothing to tell apart by
@@ -176,6 +183,7 @@ class _Linker:
         return SpecialInputPlan(
             name=name,
             step=None if giver.step == taker.step else producer.step_name,
+            of_plate=producer.is_plate_wide,
             group=group,
             agree_on=tuple(part for part in _COMPONENTS if part in value & call),
             each_of_stack=tuple(
@@ -190,6 +198,8 @@ class _Linker:
         """Return the components that one call of a function has one value of."""
         plan = self._plans[place.step]
         function = self._function(place)
+        if not function.takes_images:
+            return set()
         single = set(_COMPONENTS) - self._lineages[plan.source].projected
         takes_stack = not function.slice_by_slice
         if takes_stack or plan.groups[place.group].is_projected(before=place.number):

@@ -24,6 +24,8 @@ def plan_tables(plate: PlatePlan, plate_map: str | None) -> tuple[TablePlan, ...
     """
     tables: list[TablePlan] = []
     for plan in plate.steps:
+        if plan.is_plate_wide:  # its tables are the plate's
+            continue
         outputs: dict[tuple[str, str], _Members] = {}
         for own, wells in plate.variants(plan):
             for output in output_files(own):
@@ -40,6 +42,7 @@ def plan_tables(plate: PlatePlan, plate_map: str | None) -> tuple[TablePlan, ...
                 groups=tuple(members.groups),
                 wells=tuple(well for well in plate.wells if well in members.wells),
                 plate_map=plate_map,
+                group_by=plan.group_by,
             )
             for (name, suffix), members in outputs.items()
         )

@@ -24,7 +24,7 @@ def find_warnings(plan: PlatePlan, request: CompileRequest) -> tuple[str, ...]:
     """
     pipelines: dict[tuple[int, ...], tuple[StepPlan, ...]] = {}
     for well in plan.wells:
-        steps = tuple(plan.step_plan(step, well) for step in plan.steps)
+        steps = tuple(plan.step_plan(step, well) for step in plan.steps if not step.is_plate_wide)
         pipelines[tuple(map(id, steps))] = steps
     names = request.index.channel_names
     warnings: dict[str, None] = {}

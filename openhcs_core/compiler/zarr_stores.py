@@ -17,7 +17,7 @@ def declare_zarr_stores(
 ) -> tuple[StepPlan, ...]:
     """Return plans in which the kept steps have a store; nothing is created.
 
-    Kept are the steps that say so (`keep`, `materialize`), and those that nothing reads.
+    Kept are the steps that say so (`keep`, `materialize`), and those that no step goes on from.
 
     Raises
     ------
@@ -26,10 +26,15 @@ def declare_zarr_stores(
     """
     steps = {step.name: step for step in request.pipeline.steps}
     kept = {name for name, step in steps.items() if step.keep or step.materialize is not None}
-    kept |= {plan.step_name for plan in plans} - {plan.source for plan in plans}
+    of_wells = [plan for plan in plans if not plan.is_plate_wide]
+    kept |= {plan.step_name for plan in of_wells} - {plan.source for plan in of_wells}
+    kept -= {plan.step_name for plan in plans if plan.is_plate_wide}
     values: dict[str | None, ComponentValues] = {None: request.values}
     declared = []
     for plan in plans:
+        if plan.is_plate_wide:  # it has no images
+            declared.append(plan)
+            continue
         values[plan.step_name] = values_after(plan, values[plan.source])
         store = None
         if plan.step_name in kept:

@@ -35,11 +35,6 @@ def _check_selection(wells: str | tuple[str, ...]) -> str | tuple[str, ...]:
 
 
 def _check_stacked(components: tuple[Component, ...]) -> tuple[Component, ...]:
-    if Component.WELL in components:
-        raise ValueError(
-            "well cannot be stacked: steps over a whole plate do not exist yet; stack what one "
-            "well has (site, channel, z_index, timepoint); plate tables join the wells' rows"
-        )
     if len(set(components)) < len(components):
         raise ValueError("a component stands twice; name each once")
     return components
@@ -232,6 +227,9 @@ class StepConfig(StepSettings):
             description="library:name, {library:name: {parameters}}, a list, or a component dict"
         ),
     ]
+    scope: Annotated[
+        Literal["well", "plate"], Field(description="plate: one job does all wells at once")
+    ] = "well"
     input_source: Literal["previous", "pipeline_start"] = "previous"
     passthrough: Annotated[
         tuple[str, ...], Field(description="Component values left as they are")

@@ -69,7 +69,7 @@ def _step_targets(plate: PlatePlan, plan: StepPlan) -> list[str]:
         for well in wells
     }
     targets = []
-    for well in plate.wells:
+    for well in plate.targets(plan):
         targets.append(manifest_path(plan.step_name, well))
         targets += [file.path(plan.step_name, well) for file in files[well]]
         if plan.store is not None:

@@ -1,4 +1,4 @@
-"""Plans to rules: one rule a step, a job a step and well.
+"""Plans to rules: one rule a step, a job a step and well (or plate: plate_rules).
 
 Wells are one wildcard, or row and column where OME-Zarr's folders want them apart.
 Only literals stand in shell lines, so that the rules work inside ``module``.
@@ -7,9 +7,10 @@ Only literals stand in shell lines, so that the rules work inside ``module``.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from openhcs_core.constants import Backend
+from openhcs_core.constants import Backend, Component
 from openhcs_core.emission.job_rules import JobRule, emit_job, job_rules
 from openhcs_core.emission.naming import rule_name
+from openhcs_core.emission.plate_rules import emit_plate_step, plate_rules
 from openhcs_core.emission.rule_text import (
     ENVIRONMENT,
     Paths,
@@ -106,6 +107,9 @@ def emit_rules(compiled: CompiledPipeline) -> str:
     names = _Names()
     for name, rule, plates in _named_rules(compiled, names):
         blocks.append(_emit(compiled.results, rule, plates, name))
+    for of_plate, plates in shared(plate_rules(compiled)):
+        name = names.new(plates, of_plate.step)
+        blocks.append(emit_plate_step(compiled.results, of_plate, plates, name))
     for table, plates in shared(_plate_tables(compiled)):
         name = names.new(plates, table.step_name, table.file.removesuffix(".csv"))
         blocks.append(_emit_table(compiled.results, table, plates, name))
@@ -153,6 +157,8 @@ def _rules(compiled: CompiledPipeline) -> Iterator[tuple[_StepRule | JobRule | _
         plans = {plan.step_name: plan for plan in plate.steps}
         numbers = {step: number for number, step in enumerate(plans)}
         for run in step_runs(plate):
+            if plans[run[0]].is_plate_wide:
+                continue  # see plate_rules
             priority = numbers[run[-1]]
             is_shared = len(run) > 1 or bool(plate.batches)
             rules: Sequence[JobRule | _StepRule] = (
@@ -216,7 +222,14 @@ def _plate_tables(compiled: CompiledPipeline) -> Iterator[tuple[TablePlan, str]]
         for table in plate.tables:
             # which wells and plate map a table joins is looked up when the rules are read
             yield (
-                table.model_copy(update={"wells": (), "plate_map": None, "groups": ()}),
+                table.model_copy(
+                    update={
+                        "wells": (),
+                        "plate_map": None,
+                        "groups": (),
+                        "group_by": Component.CHANNEL,
+                    }
+                ),
                 plate.name,
             )
 

@@ -29,25 +29,34 @@ class Entry:
         The images it belongs to; tables and records are named after the first.
     value : object
         As the function returned it, or the part of it that `source` names.
+    over : frozenset of str
+        Components that the value is of all of, such as the wells of a plate.
     """
 
     keys: tuple[PlaneKey, ...]
     value: Any
+    over: frozenset[str] = frozenset()
 
     @property
     def components(self) -> dict[str, Any]:
         """Well, site, channel, z and time: the function does not know them."""
-        return self.keys[0]._asdict()
+        parts = self.keys[0]._asdict() if self.keys else {}
+        return {name: part for name, part in parts.items() if name not in self.over}
 
     @property
     def name(self) -> str:
         """The first image's name within its well, e.g. ``s001_w1_z001_t001``."""
-        return plane_name(self.keys[0])
+        return self.name_of(self.keys[0]) if self.keys else "plate"
+
+    def name_of(self, key: PlaneKey) -> str:
+        """Return the name of one of its images, without what the value is of all of."""
+        parts = zip(COMPONENTS, key.filename.removesuffix(".tif").split("_"), strict=True)
+        return "_".join(part for name, part in parts if name not in self.over | {"well"}) or "plate"
 
 
 def plane_name(key: PlaneKey) -> str:
     """Return the name of an image within its well, e.g. ``s001_w1_z001_t001``."""
-    return key.filename.removesuffix(".tif").partition("_")[2]
+    return Entry((key,), None).name
 
 
 def select(value: Any, source: str | None) -> Any:

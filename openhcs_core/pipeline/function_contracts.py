@@ -18,13 +18,15 @@ class ProcessingContract(Enum):
 
     PURE_3D takes the stack whole; PURE_2D is called once a slice; FLEXIBLE is
     called with a volume along z and once a slice along anything else;
-    VOLUMETRIC_TO_SLICE takes the stack whole and returns one slice.
+    VOLUMETRIC_TO_SLICE takes the stack whole and returns one slice. PLATE is called once for
+    all wells, in steps with ``scope: plate`` (:func:`plate_function`).
     """
 
     PURE_3D = "pure_3d"
     PURE_2D = "pure_2d"
     FLEXIBLE = "flexible"
     VOLUMETRIC_TO_SLICE = "volumetric_to_slice"
+    PLATE = "plate"
 
 
 class SpecialOutput(NamedTuple):
@@ -112,6 +114,47 @@ def chain_breaker(function: F) -> F:
     """
     function.chain_breaker = True  # type: ignore[attr-defined]  # metadata on a callable
     return function
+
+
+def plate_function(*, tables: tuple[str, ...] = ()) -> Callable[[F], F]:
+    """Declare a function that is called once for all wells of a plate.
+
+    It returns its special outputs and no image. Its first parameter gets the images of all
+    wells as a :class:`~openhcs_core.planes.PlaneStream`, unless that is among `tables`: then it
+    reads no images at all.
+
+    Parameters
+    ----------
+    tables : tuple of str
+        Parameters that get a plate table as a pandas DataFrame; in the pipeline file they name
+        it as ``step/output``, such as ``count/cell_counts``.
+
+    Raises
+    ------
+    CompileError
+        A name that is no parameter of the function.
+
+    Examples
+    --------
+    >>> @plate_function(tables=("table",))
+    ... @special_outputs("summary")
+    ... def summarise(table, *, column: str):
+    ...     return {column: table[column].sum()}
+    """
+
+    def declare(function: F) -> F:
+        names = list(inspect.signature(function).parameters)
+        for name in tables:
+            if name not in names:
+                raise CompileError(
+                    f"plate table {name!r}: {function.__name__} has no such parameter; it has "
+                    f"{', '.join(names) or 'none'}"
+                )
+        function.plate_tables = tuple(tables)  # type: ignore[attr-defined]  # metadata
+        function.takes_images = names[:1] != [] and names[0] not in tables  # type: ignore[attr-defined]  # metadata
+        return processing_contract(ProcessingContract.PLATE)(function)
+
+    return declare
 
 
 def _check_parameters(function: Callable[..., Any], names: tuple[str, ...]) -> None:

@@ -39,10 +39,14 @@ def special_output_types(function: Callable[..., Any]) -> dict[str, ValueType]:
     """Return the types of the special outputs that a function declares and has hints of.
 
     They are read from a return hint ``tuple[image, first, second]`` with a type for the image
-    and one for each output. One of any other form says nothing of them.
+    and one for each output. One of any other form says nothing of them. A function over a
+    plate has no image: its hint is that of its one output, or a tuple of them.
     """
     outputs = [output.name for output in getattr(function, "special_outputs", ())]
     returned = describe_hint(_hint(function, "return"))
+    if hasattr(function, "plate_tables"):
+        given = (returned,) if len(outputs) == 1 else returned.arguments
+        return {name: of for name, of in zip(outputs, given, strict=False) if of.is_known}
     is_row = returned.name == "builtins:tuple" and not returned.repeats
     if not outputs or not is_row or len(returned.arguments) != 1 + len(outputs):
         return {}

@@ -54,14 +54,20 @@ def well_batches(plate: PlatePlan) -> tuple[tuple[str, ...], ...]:
 def job_scopes(plate: PlatePlan) -> Iterator[JobScope]:
     """Yield what each job of a plate does."""
     for run in step_runs(plate):
-        for batch in well_batches(plate):
+        for batch in _batches(plate, run):
             yield JobScope(run, batch)
+
+
+def _batches(plate: PlatePlan, run: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Return the wells of each job of some steps; those of one over the plate have one."""
+    (first,) = (plan for plan in plate.steps if plan.step_name == run[0])
+    return (plate.targets(first),) if first.is_plate_wide else well_batches(plate)
 
 
 def find_job(plate: PlatePlan, step: str, well: str) -> JobScope:
     """Return what the job of a step and well does."""
     run = next(run for run in step_runs(plate) if step in run)
-    return JobScope(run, next(batch for batch in well_batches(plate) if well in batch))
+    return JobScope(run, next(batch for batch in _batches(plate, run) if well in batch))
 
 
 def job_digest(digests: Sequence[str]) -> str:

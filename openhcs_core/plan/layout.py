@@ -12,10 +12,9 @@ from openhcs_core.config import ZARR_GROUP_FILES
 from openhcs_core.constants import Backend
 from openhcs_core.materialization.spec import CsvOptions, ROIOptions, WriterOptions
 from openhcs_core.plan.codec import digest_text
+from openhcs_core.plan.functions import FunctionPlan, GroupPlan, SpecialOutputPlan
 from openhcs_core.plan.models import (
-    FunctionPlan,
-    GroupPlan,
-    SpecialOutputPlan,
+    PLATE_TARGET,
     StepPlan,
     StoreMetadataPlan,
     TablePlan,
@@ -81,14 +80,18 @@ class SpecialFile(NamedTuple):
         The component value it belongs to, for component dicts.
     output : str
         Name of the special output.
+    of_plate : bool
+        The step that writes it does the whole plate at once.
     """
 
     group: str | None
     output: str
+    of_plate: bool = False
 
     def path(self, step: str, well: str) -> str:
         """Return the path relative to the plate's results."""
-        return special_path(step, well, self.group, self.output)
+        target = PLATE_TARGET if self.of_plate else well
+        return special_path(step, target, self.group, self.output)
 
     @property
     def key(self) -> str:
@@ -110,7 +113,7 @@ def special_files(plan: StepPlan) -> Iterator[SpecialFile]:
         for function in group.functions:
             for output in function.special_outputs:
                 if output.is_linked:
-                    yield SpecialFile(group.value, output.name)
+                    yield SpecialFile(group.value, output.name, plan.is_plate_wide)
 
 
 def well_files(plan: StepPlan) -> Iterator[OutputFile | SpecialFile]:
@@ -122,7 +125,7 @@ def well_files(plan: StepPlan) -> Iterator[OutputFile | SpecialFile]:
 def taken_files(plan: StepPlan) -> dict[str, list[SpecialFile]]:
     """Return the special outputs of earlier steps that a step takes, each once, by their step."""
     taken = {
-        (special.step, SpecialFile(special.group, special.name)): None
+        (special.step, SpecialFile(special.group, special.name, special.of_plate)): None
         for function in plan.functions
         for special in function.special_inputs
         if special.step is not None
@@ -131,6 +134,53 @@ def taken_files(plan: StepPlan) -> dict[str, list[SpecialFile]]:
     for step, file in taken:
         files.setdefault(step, []).append(file)
     return files
+
+
+def taken_manifests(plan: StepPlan, well: str) -> dict[str, str]:
+    """Return the manifests of the steps whose special outputs a step takes, by step."""
+    return {
+        step: manifest_path(step, PLATE_TARGET if files[0].of_plate else well)
+        for step, files in taken_files(plan).items()
+    }
+
+
+def source_wells(plan: StepPlan, well: str) -> tuple[str, ...]:
+    """Return the wells whose images a job of a step reads."""
+    if not plan.is_plate_wide:
+        return (well,)
+    return plan.wells if plan.takes_images else ()
+
+
+def taken_tables(plan: StepPlan) -> tuple[str, ...]:
+    """Return the paths of the plate tables that a step takes, and of their plans."""
+    paths = (
+        (table_path(table.step, table.file), table_plan_path(table.step, table.file))
+        for table in plan.tables
+    )
+    return tuple(
+        path
+        for table, (own, of_plan) in zip(plan.tables, paths, strict=True)
+        for path in ((own,) if table.of_plate else (own, of_plan))
+    )
+
+
+def joined_steps(plan: StepPlan) -> tuple[str, ...]:
+    """Return the steps whose wells' tables are joined to plate tables that a step takes."""
+    return tuple(dict.fromkeys(table.step for table in plan.tables if not table.of_plate))
+
+
+def read_names(plan: StepPlan, well: str) -> tuple[str, ...]:
+    """Return what says what a job reads: indices, manifests, tables; below the plate's results.
+
+    Which images a plate table is of is said by the manifests of its wells.
+    """
+    images = [
+        index_path(one) if plan.source is None else manifest_path(plan.source, one)
+        for one in source_wells(plan, well)
+    ]
+    joined = [manifest_path(step, one) for step in joined_steps(plan) for one in plan.wells]
+    taken = taken_manifests(plan, well).values()
+    return tuple(dict.fromkeys([*images, *joined, *taken_tables(plan), *taken]))
 
 
 def function_files(group: GroupPlan, function: FunctionPlan) -> Iterator[OutputFile]:

@@ -9,132 +9,17 @@ recomputes anything.
 
 from typing import Any, Literal
 
-from pydantic import JsonValue
-
 from openhcs_core.config.base import FrozenModel
 from openhcs_core.config.storage import ZARR_GROUP_FILES, OmeZarrVersion, ZarrConfig
 from openhcs_core.constants import Backend, Component, MemoryType
-from openhcs_core.materialization.spec import MaterializationSpec
 from openhcs_core.plan.conversions import PlannedConversion
+from openhcs_core.plan.functions import FunctionPlan, GroupPlan, PlateTable
 from openhcs_core.plan.special_paths import special_path
+from openhcs_core.planes import PlaneKey
 
 SCHEMA_VERSION = 1
-SOURCE_VERSION = "source"
-"""Key among a function's versions that is a digest of code; all others are distributions."""
-
-
-class SpecialOutputPlan(FrozenModel):
-    """A value a function returns after its image, and the files to write of it.
-
-    Attributes
-    ----------
-    is_linked : bool
-        A function of a later step takes it: it is kept in a file of its own.
-    """
-
-    name: str
-    spec: MaterializationSpec | None = None
-    is_linked: bool = False
-
-
-class SpecialInputPlan(FrozenModel):
-    """A value a function takes from an earlier one, and which of that one's values it is.
-
-    Attributes
-    ----------
-    name : str
-        Name of the parameter and of the special output.
-    step : str or None
-        The step that gives it; None for the same chain.
-    group : str or None
-        The component value whose chain gives it, None where one chain does all of them.
-    agree_on : tuple of Component
-        What the planes of value and call have in common.
-    each_of_stack : tuple of Component
-        The call has several of these, the value one: a list, one for each in stack order.
-    each_of_projection : tuple of Component
-        As well, for what a projection has taken together: one for each there was, in natural
-        order.
-    """
-
-    name: str
-    step: str | None = None
-    group: str | None = None
-    agree_on: tuple[Component, ...] = ()
-    each_of_stack: tuple[Component, ...] = ()
-    each_of_projection: tuple[Component, ...] = ()
-
-    @property
-    def is_list(self) -> bool:
-        """Whether a call gets a list of values instead of one."""
-        return bool(self.each_of_stack or self.each_of_projection)
-
-
-class FunctionPlan(FrozenModel):
-    """One function of a chain, with everything that decides its result.
-
-    Attributes
-    ----------
-    ref : str
-        ``library:name``.
-    parameters : dict
-        All of them, defaults included.
-    versions : dict
-        Library and source versions the result depends on.
-    slice_by_slice : bool
-        Call it once a slice instead of once a stack.
-    as_2d : bool
-        Hand slices over as ``[Y, X]`` (library functions) instead of ``[1, Y, X]``.
-    collapses : bool
-        It returns one slice for a whole stack.
-    chain_breaker : bool
-        The next function gets what the step began with, not what this one returns.
-    """
-
-    ref: str
-    parameters: dict[str, JsonValue] = {}
-    versions: dict[str, str] = {}
-    input_memory_type: MemoryType = MemoryType.NUMPY
-    output_memory_type: MemoryType = MemoryType.NUMPY
-    slice_by_slice: bool = False
-    as_2d: bool = False
-    collapses: bool = False
-    special_outputs: tuple[SpecialOutputPlan, ...] = ()
-    special_inputs: tuple[SpecialInputPlan, ...] = ()
-    chain_breaker: bool = False
-
-
-class GroupPlan(FrozenModel):
-    """The chain for one component value.
-
-    Attributes
-    ----------
-    value : str or None
-        Value of the step's ``group_by`` component; None stands for every value.
-    functions : tuple of FunctionPlan
-        Empty for a value that passes through untouched.
-    """
-
-    value: str | None = None
-    functions: tuple[FunctionPlan, ...] = ()
-
-    @property
-    def image_functions(self) -> tuple[FunctionPlan, ...]:
-        """Return the functions that the resulting image comes from: after a chain breaker."""
-        starts = [
-            number
-            for number, function in enumerate(self.functions[:-1], start=1)
-            if function.chain_breaker
-        ]
-        return self.functions[starts[-1] if starts else 0 :]
-
-    def is_projected(self, before: int | None = None) -> bool:
-        """Return whether the image that function number `before` gets (or the result) is one."""
-        functions = self.functions[:before]
-        if before is not None and functions and functions[-1].chain_breaker:
-            return False
-        part = GroupPlan(functions=functions).image_functions
-        return any(function.collapses for function in part)
+PLATE_TARGET = "plate"
+"""What stands in file names for the well where a job does the whole plate."""
 
 
 class StorePlan(FrozenModel):
@@ -175,7 +60,7 @@ class StorePlan(FrozenModel):
 
 
 class StepPlan(FrozenModel):
-    """What one step does to one well.
+    """What one step does to one well, or to a whole plate at once.
 
     Attributes
     ----------
@@ -188,6 +73,9 @@ class StepPlan(FrozenModel):
     projected_to : dict
         Component to the value that a projection's result gets: the plate's first one, also
         in a well where that plane is missing.
+    wells : tuple of str
+        Those that a step over the whole plate works on, in plate order; empty for all other
+        steps.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -206,6 +94,23 @@ class StepPlan(FrozenModel):
     reads_kept: bool = False
     read_sub_dir: str | None = None
     store: StorePlan | None = None
+    wells: tuple[str, ...] = ()
+
+    @property
+    def is_plate_wide(self) -> bool:
+        """Whether one job does all wells."""
+        return bool(self.wells)
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether it reads images, and not plate tables alone."""
+        return any(function.takes_images for function in self.functions) or not self.wells
+
+    @property
+    def tables(self) -> tuple[PlateTable, ...]:
+        """The plate tables that it takes, each once."""
+        taken = [table for function in self.functions for table in function.tables.values()]
+        return tuple({(table.step, table.file): table for table in taken}.values())
 
     @property
     def functions(self) -> tuple[FunctionPlan, ...]:
@@ -253,7 +158,10 @@ class StepPlan(FrozenModel):
         return {
             _special_key(special.name, group.value): {
                 "path": special_path(
-                    special.step or self.step_name, well_id, special.group, special.name
+                    special.step or self.step_name,
+                    PLATE_TARGET if special.of_plate else well_id,
+                    special.group,
+                    special.name,
                 ),
                 "backend": _special_backend(is_file=special.step is not None),
             }
@@ -315,6 +223,8 @@ class TablePlan(FrozenModel):
         Those whose functions give this output, in plate order.
     plate_map : str or None
         Digest of the plate map's bytes.
+    group_by : Component
+        The component whose values the groups are of.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -324,6 +234,12 @@ class TablePlan(FrozenModel):
     groups: tuple[str | None, ...]
     wells: tuple[str, ...]
     plate_map: str | None = None
+    group_by: Component = Component.CHANNEL
+
+    def is_of(self, key: PlaneKey) -> bool:
+        """Return whether an image of its step is one that the output is given of."""
+        value = str(getattr(key, self.group_by.value))
+        return None in self.groups or value in self.groups
 
     @property
     def file(self) -> str:
@@ -388,7 +304,12 @@ class PlatePlan(FrozenModel):
         return self.well_steps.get(plan.step_name, {}).get(well, plan)
 
     def variants(self, plan: StepPlan) -> list[tuple[StepPlan, tuple[str, ...]]]:
-        """Return the plans that a step's wells have, each with its wells, in plate order."""
+        """Return the plans that a step's wells have, each with its wells, in plate order.
+
+        A step over the whole plate has one plan, for :data:`PLATE_TARGET`.
+        """
+        if plan.is_plate_wide:
+            return [(plan, (PLATE_TARGET,))]
         own = self.well_steps.get(plan.step_name, {})
         found: dict[int, tuple[StepPlan, list[str]]] = {}
         for well in self.wells:
@@ -396,10 +317,17 @@ class PlatePlan(FrozenModel):
             found.setdefault(id(mine), (mine, []))[1].append(well)
         return [(mine, tuple(wells)) for mine, wells in found.values()]
 
+    def targets(self, plan: StepPlan) -> tuple[str, ...]:
+        """Return what a step has a job for: every well, or :data:`PLATE_TARGET`."""
+        return (PLATE_TARGET,) if plan.is_plate_wide else self.wells
+
     @property
     def job_count(self) -> int:
         """Jobs of a run from nothing."""
-        jobs = len(self.batches or self.wells) * len(self.runs or self.steps)
+        batches = len(self.batches or self.wells)
+        runs = self.runs or [(plan.step_name,) for plan in self.steps]
+        whole = {plan.step_name for plan in self.steps if plan.is_plate_wide}
+        jobs = sum(1 if run[0] in whole else batches for run in runs)
         return jobs + len(self.tables) + len(self.stores)
 
 

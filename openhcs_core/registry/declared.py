@@ -27,12 +27,13 @@ def describe_declared(
         Library and source versions its results depend on.
     """
     special_inputs = getattr(function, "special_inputs", ())
+    plate_tables = getattr(function, "plate_tables", ())
     return FunctionMetadata(
         ref=ref,
         module=module,
         attribute=ref.partition(":")[2],
         doc=first_line(function),
-        parameters_schema=annotated_schema(function, special_inputs),
+        parameters_schema=annotated_schema(function, special_inputs, plate_tables),
         defaults=plain_defaults(function, special_inputs),
         input_memory_type=getattr(function, "input_memory_type", None),
         output_memory_type=getattr(function, "output_memory_type", None),
@@ -45,5 +46,7 @@ def describe_declared(
         special_input_types=special_input_types(function),
         special_output_types=special_output_types(function),
         chain_breaker=getattr(function, "chain_breaker", False),
+        plate_tables=plate_tables,
+        takes_images=getattr(function, "takes_images", True),
         versions=dict(versions),
     )

@@ -11,11 +11,15 @@ from openhcs_core.registry.unified_registry import FunctionMetadata, LibraryRegi
 
 _PACKAGE = "openhcs_core.functions"
 _FUNCTIONS = {
+    "correct_illumination": "illumination",
     "count_cells_single_channel": "segment",
+    "estimate_illumination": "illumination",
     "max_projection": "project",
     "measure_intensity": "measure",
+    "normalize_to_controls": "controls",
     "stack_percentile_normalize": "preprocess",
     "tophat": "preprocess",
+    "z_prime": "controls",
 }
 
 

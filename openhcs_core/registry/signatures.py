@@ -3,13 +3,16 @@
 import inspect
 from collections.abc import Callable, Collection
 from types import SimpleNamespace
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
-from pydantic import JsonValue, create_model
+from pydantic import Field, JsonValue, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
 from openhcs_core.config import FrozenModel
 
+_TABLE = Annotated[
+    str, Field(pattern="^[^/]+/[^/]+$", description="A plate table, such as count/cell_counts")
+]
 _VALUE_SCHEMAS: dict[type, dict[str, JsonValue]] = {
     bool: {"type": "boolean"},
     int: {"type": ["number", "array"]},
@@ -19,7 +22,7 @@ _VALUE_SCHEMAS: dict[type, dict[str, JsonValue]] = {
 
 
 def annotated_schema(
-    function: Callable[..., Any], hidden: Collection[str] = ()
+    function: Callable[..., Any], hidden: Collection[str] = (), tables: Collection[str] = ()
 ) -> dict[str, JsonValue]:
     """Return the JSON Schema of the keyword parameters of a function with type hints.
 
@@ -29,17 +32,28 @@ def annotated_schema(
         Its first parameter is the image stack and is left out.
     hidden : collection of str
         Parameters to leave out: those that take special outputs.
+    tables : collection of str
+        Parameters that take a plate table, which is named in text; the first may be one.
     """
     parameters = [
-        parameter for parameter in keyword_parameters(function) if parameter.name not in hidden
+        parameter
+        for parameter in (*_first_of(function, tables), *keyword_parameters(function))
+        if parameter.name not in hidden
     ]
-    hints = _hints(function, {parameter.name for parameter in parameters})
+    hints = _hints(function, {parameter.name for parameter in parameters} - {*tables})
+    hints |= dict.fromkeys(tables, _TABLE)
     fields: dict[str, Any] = {}
     for parameter in parameters:
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
         fields[parameter.name] = (hints.get(parameter.name, Any), default)
     model = create_model(function.__name__, __base__=FrozenModel, **fields)
     return model.model_json_schema(schema_generator=_UntitledSchema)
+
+
+def _first_of(function: Callable[..., Any], tables: Collection[str]) -> list[inspect.Parameter]:
+    """Return the first parameter where it is one of `tables`: then it is no image stack."""
+    first = list(inspect.signature(function).parameters.values())[:1]
+    return [parameter for parameter in first if parameter.name in tables]
 
 
 def _hints(function: Callable[..., Any], names: Collection[str]) -> dict[str, Any]:

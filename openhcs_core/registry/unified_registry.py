@@ -41,6 +41,10 @@ class FunctionMetadata(FrozenModel):
         By name, what type hints say of them; those without hints are left out.
     chain_breaker : bool
         Nothing goes on from its image.
+    plate_tables : tuple of str
+        Parameters that get a plate table.
+    takes_images : bool
+        False for functions over plate tables alone.
     """
 
     ref: str
@@ -59,6 +63,8 @@ class FunctionMetadata(FrozenModel):
     special_input_types: dict[str, ValueType] = {}
     special_output_types: dict[str, ValueType] = {}
     chain_breaker: bool = False
+    plate_tables: tuple[str, ...] = ()
+    takes_images: bool = True
     versions: dict[str, str] = {}
 
 

@@ -11,8 +11,11 @@ from openhcs_core.runtime.job_cache import FILES_FOLDER, IMAGES_FOLDER, JOBS_FOL
 from openhcs_core.runtime.kept_images import image_metadata, plate_layout, write_store_metadata
 from openhcs_core.runtime.lock import RunLock
 from openhcs_core.runtime.manifest import Manifest, encode_manifest, manifest_digest, read_manifest
-from openhcs_core.runtime.read_records import find_read_record, read_names, records_digest
+from openhcs_core.runtime.plate_images import digest_of_taken
+from openhcs_core.runtime.plate_steps import execute_plate_step
+from openhcs_core.runtime.read_records import find_read_record, records_digest
 from openhcs_core.runtime.shared_job import execute_shared_job
+from openhcs_core.runtime.table_inputs import TableInputs
 from openhcs_core.runtime.tables import gather_table, join_tables, write_partial_table
 
 __all__ = [
@@ -27,9 +30,12 @@ __all__ = [
     "Manifest",
     "PlateInput",
     "RunLock",
+    "TableInputs",
     "combined_digest",
     "compute_images",
+    "digest_of_taken",
     "encode_manifest",
+    "execute_plate_step",
     "execute_shared_job",
     "execute_step",
     "find_read_record",
@@ -43,7 +49,6 @@ __all__ = [
     "plate_layout",
     "read_failure",
     "read_manifest",
-    "read_names",
     "record_lost",
     "recorded",
     "records_digest",

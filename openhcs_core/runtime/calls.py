@@ -1,6 +1,7 @@
 """Run a chain of functions on one stack: slices in, slices and special outputs out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -202,20 +203,9 @@ class _Call:
 
     def _call(self, stack: Any, keys: tuple[PlaneKey, ...]) -> Any:
         special_inputs = self.specials.inputs(self.plan, keys, self.who)
-        seed = call_seed(self.plan_digest, self.number, keys)
-        parameters = dict(self.plan.parameters)
-        if SEED_PARAMETER in parameters and parameters[SEED_PARAMETER] is None:
-            parameters[SEED_PARAMETER] = seed_parameter(seed)
-        seed_generators(seed)
-        for kind in libraries_of(self.plan):
-            get_framework(kind).seed(seed)
-        try:
+        parameters = seeded_parameters(self.plan, call_seed(self.plan_digest, self.number, keys))
+        with reporting(self.who):
             return self.function(stack, **parameters, **special_inputs)
-        except MemoryError as error:
-            raise OutOfMemoryError(f"{self.who} ran out of memory: {error}") from error
-        except Exception as error:
-            # a step's function may raise anything; it is passed on with its cause
-            raise StepFunctionError(f"{self.who} raised {type(error).__name__}: {error}") from error
 
     def _split(self, result: Any) -> tuple[Any, Sequence[Any]]:
         """Part a result into the image and the declared special outputs."""
@@ -227,6 +217,29 @@ class _Call:
             names = ", ".join(output.name for output in declared)
             raise StepFunctionError(f"{self.who} returned {found}; expected (image, {names})")
         return result[0], result[1:]
+
+
+def seeded_parameters(function: FunctionPlan, seed: int) -> dict[str, Any]:
+    """Seed every generator that a call may draw from; return the call's parameters."""
+    parameters: dict[str, Any] = dict(function.parameters)
+    if SEED_PARAMETER in parameters and parameters[SEED_PARAMETER] is None:
+        parameters[SEED_PARAMETER] = seed_parameter(seed)
+    seed_generators(seed)
+    for kind in libraries_of(function):
+        get_framework(kind).seed(seed)
+    return parameters
+
+
+@contextmanager
+def reporting(who: str) -> Iterator[None]:
+    """Pass on what a function raises as an error of ours that says who raised it."""
+    try:
+        yield
+    except MemoryError as error:
+        raise OutOfMemoryError(f"{who} ran out of memory: {error}") from error
+    except Exception as error:
+        # a step's function may raise anything; it is passed on with its cause
+        raise StepFunctionError(f"{who} raised {type(error).__name__}: {error}") from error
 
 
 def libraries_of(function: FunctionPlan) -> tuple[MemoryType, ...]:

@@ -7,16 +7,13 @@ the manifest is written last.
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from openhcs_core.config import visible_gpus
-from openhcs_core.constants import Backend
-from openhcs_core.errors import DiskFullError, InputDataError
-from openhcs_core.materialization import save_files
+from openhcs_core.errors import InputDataError
 from openhcs_core.memory import get_framework
 from openhcs_core.plan import (
     KEPT_SINKS,
@@ -34,9 +31,10 @@ from openhcs_core.runtime.calls import (
     libraries_of,
     run_chain,
 )
+from openhcs_core.runtime.commit import commit, open_input, remember
 from openhcs_core.runtime.digests import label_digest, plane_digest
 from openhcs_core.runtime.groups import group_planes
-from openhcs_core.runtime.inputs import PlateInput, Recompute, StepInput, WellInput
+from openhcs_core.runtime.inputs import Recompute, WellInput
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.job_cache import JobResult
 from openhcs_core.runtime.kept_images import kept_folder, restore_kept_images, write_kept_images
@@ -45,7 +43,6 @@ from openhcs_core.runtime.manifest import (
     Manifest,
     StackRecord,
     forget_manifest,
-    write_manifest,
 )
 from openhcs_core.runtime.outputs import Labels, collect_labels, make_files
 from openhcs_core.runtime.read_records import digest_of_read, write_read_record
@@ -54,7 +51,6 @@ from openhcs_core.runtime.special_inputs import SpecialInputs
 from openhcs_core.runtime.turn import Turn
 from openhcs_core.runtime.user_functions import with_user_functions
 from openhcs_core.runtime.versions import check_versions
-from openhcs_core.storage import FileManager, get_backend_instance
 from openhcs_core.storage.atomic import temporary_name
 
 logger = logging.getLogger(__name__)
@@ -100,7 +96,7 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     _log_devices(plan)
     load = with_user_functions(plan, job.location, load)
     job = replace(job, digest=plan_digest(plan))
-    source = _open_input(job, plan, well, load)
+    source = open_input(job, plan, well, _recomputer(job, load))
     specials = SpecialInputs(job.plate_dir, plan, well)
 
     def confirm() -> None:
@@ -125,9 +121,9 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
                 write_kept_images(job, plan, well, computed.images, computed.labels, sink, confirm)
             confirm()
             manifest = _manifest(plan, well, read, computed)
-            _commit(job, manifest, computed.files)
+            commit(job, manifest, computed.files)
             folder = None if plan.store is None else kept_folder(job, plan, well)
-            _remember(job, manifest, computed.files, folder)
+            remember(job, manifest, computed.files, folder)
 
 
 def _log_devices(plan: StepPlan) -> None:
@@ -160,18 +156,8 @@ def _put_back(
         fill = partial(job.results.place_kept, result)
         restore_kept_images(job, plan, well, fill, confirm)
     confirm()
-    _commit(job, result.record.manifest, result.files)
+    commit(job, result.record.manifest, result.files)
     logger.info("step %r, well %s: taken from the cache, an equal job did it", job.step, well)
-
-
-def _remember(
-    job: Job, manifest: Manifest, files: Mapping[str, bytes], folder: Path | None
-) -> None:
-    """Record the result for equal jobs; it is committed already, so a full disk fails nothing."""
-    try:
-        job.results.put(manifest, files, folder)
-    except DiskFullError as error:
-        logger.warning("the result is not kept for equal jobs: %s", error)
 
 
 def compute_images(job: Job, well: str, load: FunctionLoader) -> None:
@@ -180,13 +166,8 @@ def compute_images(job: Job, well: str, load: FunctionLoader) -> None:
     check_versions(plan)
     load = with_user_functions(plan, job.location, load)
     specials = SpecialInputs(job.plate_dir, plan, well)
-    _compute(plan, well, _open_input(job, plan, well, load), specials, job.cache, load)
-
-
-def _open_input(job: Job, plan: StepPlan, well: str, load: FunctionLoader) -> WellInput:
-    if plan.source is None:
-        return PlateInput(job, well)
-    return StepInput(job, plan, well, _recomputer(job, load))
+    source = open_input(job, plan, well, _recomputer(job, load))
+    _compute(plan, well, source, specials, job.cache, load)
 
 
 def _recomputer(job: Job, load: FunctionLoader) -> Recompute:
@@ -288,11 +269,3 @@ def _manifest(
             for path, content in computed.files.items()
         },
     )
-
-
-def _commit(job: Job, manifest: Manifest, files: Mapping[str, bytes]) -> None:
-    """Write the well's files and, last, its manifest."""
-    contents = {str(job.plate_dir / path): data for path, data in files.items()}
-    disk = FileManager({Backend.DISK: get_backend_instance(Backend.DISK)})
-    save_files(contents, disk, Backend.DISK)
-    write_manifest(manifest, job.plate_dir)

@@ -35,10 +35,11 @@ def make_files(
         What each group's calls gave, in call order, by the group's component value.
     """
     files = {}
+    over = frozenset(plan.variable_components if plan.is_plate_wide else ())
     for file in output_files(plan):
         path = file.path(plan.step_name, well)
         entries = [
-            Entry(value.keys, value.value)
+            Entry(value.keys, value.value, over)
             for value in values[file.group]
             if value.output.name == file.output and file.options in _options(value)
         ]

@@ -9,17 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from openhcs_core.errors import InputDataError
-from openhcs_core.plan import StepPlan, digest_bytes, index_path, manifest_path, taken_files
+from openhcs_core.plan import (
+    StepPlan,
+    digest_bytes,
+    read_names,
+)
 from openhcs_core.runtime.digests import combined_digest
 from openhcs_core.storage import replace_file
 
 _FOLDER = ".plan/read"
-
-
-def read_names(plan: StepPlan, well: str) -> tuple[str, ...]:
-    """Return what says what a job reads: paths below the plate's results."""
-    images = index_path(well) if plan.source is None else manifest_path(plan.source, well)
-    return (images, *(manifest_path(step, well) for step in taken_files(plan)))
 
 
 def records_digest(digests: Mapping[str, str]) -> str:

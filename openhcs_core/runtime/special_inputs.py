@@ -15,8 +15,8 @@ from openhcs_core.plan import (
     SpecialInputPlan,
     StepPlan,
     digest_bytes,
-    manifest_path,
     taken_files,
+    taken_manifests,
 )
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.manifest import read_manifest
@@ -53,17 +53,18 @@ class SpecialInputs:
         self._plate_dir, self._well = plate_dir, well
         self.digests: dict[str, str] = {}
         self._values: dict[str, list[StoredValue]] = {}
+        manifests = taken_manifests(plan, well)
         for step, files in taken_files(plan).items():
             for path in (file.path(step, well) for file in files):
-                content = self._read(path, plate_dir / manifest_path(step, well))
+                content = self._read(path, plate_dir / manifests[step])
                 self.digests[path] = digest_bytes(content)
                 self._values[path] = decode_values(content)
 
     def __call__(self, special: SpecialInputPlan) -> Sequence[StoredValue]:
         """Return the values of an input that an earlier step gives, in its call order."""
         assert special.step is not None
-        path = SpecialFile(special.group, special.name).path(special.step, self._well)
-        return self._values[path]
+        file = SpecialFile(special.group, special.name, special.of_plate)
+        return self._values[file.path(special.step, self._well)]
 
     def check_unchanged(self) -> None:
         """Check that the files are still those this job has read.
@@ -139,24 +140,23 @@ def choose_value(
         There is none for some plane, or more than one.
     """
     who = f"{who}: special input {special.name!r}"
-    shared = _parts(planes[0], special.agree_on)
-    wanted = {_parts(plane, special.each_of_stack): None for plane in planes}
+    shared = _parts(planes[0], special.agree_on) if special.agree_on else ()
+    wanted = {_parts(plane, special.each_of_stack): None for plane in planes} or {(): None}
     found: dict[tuple[str, ...], dict[tuple[str, ...], StoredValue]] = {of: {} for of in wanted}
     for value in values:
-        key = value.keys[0]
-        of = _parts(key, special.each_of_stack)
-        if _parts(key, special.agree_on) != shared or of not in found:
+        of = _parts_of(value, special.each_of_stack)
+        if _parts_of(value, special.agree_on) != shared or of not in found:
             continue
-        projected = _parts(key, special.each_of_projection)
+        projected = _parts_of(value, special.each_of_projection)
         if projected in found[of]:
-            raise StepFunctionError(f"{who} has two values for {key.filename}; expected one")
+            raise StepFunctionError(f"{who} has two values for {_name(value)}; expected one")
         found[of][projected] = value
     for of in wanted:
         if not found[of]:
             parts = (*special.agree_on, *special.each_of_stack)
             raise StepFunctionError(
                 f"{who} has no value for {_listing(parts, (*shared, *of))}; its step gave values "
-                f"for {', '.join(value.keys[0].filename for value in values) or 'no image'}"
+                f"for {', '.join(map(_name, values)) or 'no image'}"
             )
     chosen = [
         found[of][projected]
@@ -164,6 +164,15 @@ def choose_value(
         for projected in sorted(found[of], key=lambda parts: tuple(map(natsort_key, parts)))
     ]
     return [value.make() for value in chosen] if special.is_list else chosen[0].make()
+
+
+def _name(value: StoredValue) -> str:
+    return value.keys[0].filename if value.keys else "the plate"
+
+
+def _parts_of(value: StoredValue, components: Sequence[Component]) -> tuple[str, ...]:
+    """Return the components of a value; one of plate tables alone is asked for none."""
+    return _parts(value.keys[0], components) if components else ()
 
 
 def _parts(key: PlaneKey, components: Sequence[Component]) -> tuple[str, ...]:

@@ -96,13 +96,30 @@ def join_tables(job: Job, plan: TablePlan) -> str:
     table = _concatenated([_read(path) for path in paths])
     plate_map = job.location.plate_map
     if plan.plate_map is not None and plate_map is not None:
-        if not Path(plate_map).is_file():
-            raise InputDataError(f"plate map {plate_map} is missing; put it back and run again")
-        if digest_bytes(Path(plate_map).read_bytes()) != plan.plate_map:
-            raise InputDataError(f"{plate_map} changed since it was planned; run snakemake again")
-        table = _join_plate_map(table, _read(Path(plate_map)), plate_map)
+        table = _join_plate_map(table, _read_planned_map(plan, plate_map), plate_map)
     cells = {name: [row.get(name, "") for row in table.rows] for name in table.columns}
     return table_text(cells) or "\n"
+
+
+def read_plate_map(plan: TablePlan, plate_map: str | None) -> dict[str, dict[str, str]]:
+    """Return the rows of the plate map that a table is joined with, by well; none without one.
+
+    Raises
+    ------
+    InputDataError
+        It is missing, or another one than planned.
+    """
+    if plan.plate_map is None or plate_map is None:
+        return {}
+    return {row["well"]: row for row in _read_planned_map(plan, plate_map).rows}
+
+
+def _read_planned_map(plan: TablePlan, plate_map: str) -> _Table:
+    if not Path(plate_map).is_file():
+        raise InputDataError(f"plate map {plate_map} is missing; put it back and run again")
+    if digest_bytes(Path(plate_map).read_bytes()) != plan.plate_map:
+        raise InputDataError(f"{plate_map} changed since it was planned; run snakemake again")
+    return _read(Path(plate_map))
 
 
 def _concatenated(tables: Sequence[_Table]) -> _Table:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openhcs_core.plan import (
+    PLATE_TARGET,
     CompiledPipeline,
     digest_bytes,
     digest_text,
@@ -177,10 +178,17 @@ def _made_from(compiled: CompiledPipeline) -> dict[str, list[str]]:
     """
     made: dict[str, list[str]] = {}
     for plate in compiled.plates:
-        readers = [step.step_name for step in plate.steps if step.source is None]
+        readers = [
+            step.step_name for step in plate.steps if step.source is None and not step.is_plate_wide
+        ]
+        whole = [
+            f"{plate.name}/{manifest_path(step.step_name, PLATE_TARGET)}"
+            for step in plate.steps
+            if step.is_plate_wide and step.takes_images and step.source is None
+        ]
         for well in plate.wells:
             manifests = [f"{plate.name}/{manifest_path(step, well)}" for step in readers]
-            made[f"{plate.name}/{index_path(well)}"] = manifests
+            made[f"{plate.name}/{index_path(well)}"] = manifests + whole
         for table in plate.tables:
             plan = table_plan_path(table.step_name, table.file)
             made[f"{plate.name}/{plan}"] = [

@@ -133,7 +133,7 @@ def _recorded(plate: PlatePlan) -> Iterator[str]:
     yield from emit_plan_files(plate)
     yield from map(index_path, plate.wells)
     yield from (f".kept/{plan.step_name}" for plan in plate.steps)
-    targets = [(plan.step_name, well) for plan in plate.steps for well in plate.wells]
+    targets = [(plan.step_name, well) for plan in plate.steps for well in plate.targets(plan)]
     for step, well in targets:
         yield manifest_path(step, well)
         yield benchmark_path(step, well)

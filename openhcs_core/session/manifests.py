@@ -17,8 +17,9 @@ from openhcs_core.plan import (
     digest_text,
     manifest_path,
     plan_digest,
+    read_names,
 )
-from openhcs_core.runtime import find_read_record, manifest_digest, read_names, records_digest
+from openhcs_core.runtime import find_read_record, manifest_digest, records_digest
 
 
 def sort_manifests(compiled: CompiledPipeline, texts: Mapping[str, str]) -> None:
@@ -106,18 +107,22 @@ class Manifests:
 
     def _digest_of_read(self, plan: StepPlan, well: str) -> str | None:
         """Return the digest of what a job would read, None while an earlier step has no result."""
-        digests = {name: self._content(name, well) for name in read_names(plan, well)}
+        digests = {name: self._content(name) for name in read_names(plan, well)}
         known = {name: digest for name, digest in digests.items() if digest is not None}
         return records_digest(known) if len(known) == len(digests) else None
 
-    def _content(self, name: str, well: str) -> str | None:
+    def _content(self, name: str) -> str | None:
         if name not in self._contents:
             text = self.texts.get(f"{self.results}/{self.plate.name}/{name}")
-            self._contents[name] = self._read(name, well) if text is None else digest_text(text)
+            self._contents[name] = self._read(name) if text is None else digest_text(text)
         return self._contents[name]
 
-    def _read(self, name: str, well: str) -> str | None:
-        place = manifest_place(self.folder, Path(name).parent.name, well)
+    def _read(self, name: str) -> str | None:
+        path = Path(name)
+        is_manifest = name.startswith("manifests/")
+        place = self.folder / path
+        if is_manifest:
+            place = manifest_place(self.folder, path.parent.name, path.stem)
         try:
             return digest_bytes(place.read_bytes())
         except FileNotFoundError:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from openhcs_core.plan import CompiledPipeline, StepPlan, well_files
+from openhcs_core.plan import PLATE_TARGET, CompiledPipeline, StepPlan, well_files
 from openhcs_core.storage import replace_file
 
 _FOLDER = ".plan/outputs"
@@ -23,8 +23,7 @@ def remember_outputs(compiled: CompiledPipeline) -> None:
         before = {step: set(names) for step, names in known.items()}
         for step in plate.steps:
             for own, _ in plate.variants(step):
-                paths = {file.path(step.step_name, _WELL) for file in well_files(own)}
-                known.setdefault(step.step_name, set()).update(paths)
+                known.setdefault(step.step_name, set()).update(_names_of(own))
         if known != before:
             _write(_path(compiled.results, plate.name), known)
 
@@ -47,9 +46,14 @@ def planned_output_names(results: str | Path, plate: str) -> OutputNames:
             plan = StepPlan.model_validate_json(path.read_bytes())
         except ValidationError:  # of a table or a store
             continue
-        paths = {file.path(plan.step_name, _WELL) for file in well_files(plan)}
-        names.setdefault(plan.step_name, set()).update(paths)
+        names.setdefault(plan.step_name, set()).update(_names_of(plan))
     return names
+
+
+def _names_of(plan: StepPlan) -> set[str]:
+    target = PLATE_TARGET if plan.is_plate_wide else _WELL
+    paths = {file.path(plan.step_name, target) for file in well_files(plan)}
+    return {output_name(path, target) for path in paths}
 
 
 def output_name(path: str, well: str) -> str:

@@ -8,6 +8,7 @@ from openhcs_core.plan import (
     LOCATION,
     OUTPUT_FOLDERS,
     OWN_FOLDERS,
+    PLATE_TARGET,
     SPECIAL_FOLDER,
     STATUS,
     WORKSPACE_METADATA,
@@ -16,7 +17,7 @@ from openhcs_core.planes import WELL_REGEX, PlaneKey
 from openhcs_core.session.output_names import output_name, planned_output_names
 from openhcs_core.storage import TEMPORARY_NAME
 
-_WELL = f"(?:{WELL_REGEX})"
+_WELL = f"(?:{WELL_REGEX}|{PLATE_TARGET})"
 _STEP = r"(?P<step>[^/]+)"
 _LABEL = r"labels/[^/]+"
 _GROUP = r"(?:zarr\.json|\.zgroup|\.zattrs)"

@@ -13,6 +13,7 @@ from typing import Any
 
 from openhcs_core.plan import (
     ASIDE,
+    PLATE_TARGET,
     CompiledPipeline,
     PlatePlan,
     canonical_json,
@@ -101,8 +102,12 @@ def _keep_index(plate: PlatePlan, folder: Path, history: Path, well: str) -> Non
         content, written = path.read_bytes(), path.stat()
     except FileNotFoundError:
         return
-    readers = [plan.step_name for plan in plate.steps if plan.source is None]
-    times = [_modified(manifest_place(folder, step, well)) for step in readers]
+    readers = [
+        (plan.step_name, PLATE_TARGET if plan.is_plate_wide else well)
+        for plan in plate.steps
+        if plan.source is None
+    ]
+    times = [_modified(manifest_place(folder, step, target)) for step, target in readers]
     if max(times, default=0) >= written.st_mtime_ns:
         copy = history / index_path(well)
         _write(copy, content)

@@ -7,8 +7,10 @@ from dataclasses import astuple, fields
 from pathlib import Path
 
 from openhcs_core.errors import DiskFullError, InputDataError
+from openhcs_core.materialization import CsvOptions
 from openhcs_core.plan import (
     OUTPUT_FOLDERS,
+    PLATE_TARGET,
     STATUS,
     CompiledPipeline,
     PlatePlan,
@@ -42,6 +44,7 @@ def end_run(compilation: Compilation, run: LastRun) -> str:
         lines += [_headline(status, folder), *_describe_failures(status, folder)]
         lines += _write_status(status, folder)
         lines += [f"  {kind:<7} {place}" for kind, place in _write_tables(status, folder)]
+        lines += [f"  {kind:<7} {place}" for kind, place in _plate_step_tables(status, folder)]
         lines += [f"  {kind:<7} {place}" for kind, place in _other_results(status.plate, folder)]
     if not all(status.is_done for status in plates):
         lines.append("The same command again does what is not done, and repeats nothing else.")
@@ -107,6 +110,17 @@ def _write_tables(status: PlateStatus, folder: Path) -> Iterator[tuple[str, str]
             yield "old", f"{folder}/{name} is of an earlier run, not of what is done now"
         if done and done != table.wells:
             yield _write_partial(table, done, folder)
+
+
+def _plate_step_tables(status: PlateStatus, folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the tables that steps over the plate have written."""
+    for plan in status.plate.steps:
+        for output in output_files(plan) if plan.is_plate_wide else ():
+            path = folder / output.path(plan.step_name, PLATE_TARGET)
+            if isinstance(output.options, CsvOptions) and path.exists():
+                is_done = PLATE_TARGET in status.done[plan.step_name]
+                text = f"{path} is of an earlier run, not of what is done now"
+                yield ("table", f"{path}") if is_done else ("old", text)
 
 
 def _write_partial(table: TablePlan, wells: tuple[str, ...], folder: Path) -> tuple[str, str]:

@@ -7,7 +7,9 @@ from typing import Literal
 
 from openhcs_core.errors import EXIT_STOPPED, InputDataError
 from openhcs_core.plan import (
+    PLATE_TARGET,
     PlatePlan,
+    PlateTable,
     StepPlan,
     StoreMetadataPlan,
     TablePlan,
@@ -15,6 +17,7 @@ from openhcs_core.plan import (
     log_path,
     manifest_path,
     plan_digest,
+    source_wells,
     store_metadata_path,
     store_plan_path,
     table_path,
@@ -22,7 +25,14 @@ from openhcs_core.plan import (
     taken_files,
     well_table_paths,
 )
-from openhcs_core.runtime import Manifest, find_read_record, read_failure, read_manifest
+from openhcs_core.runtime import (
+    Manifest,
+    TableInputs,
+    digest_of_taken,
+    find_read_record,
+    read_failure,
+    read_manifest,
+)
 from openhcs_core.session.compiling import Compilation
 from openhcs_core.session.files import holds
 from openhcs_core.session.manifests import Manifests, manifest_place
@@ -84,7 +94,8 @@ class PlateStatus:
     jobs : tuple of JobStatus
         Wells in plate order, then jobs of the whole plate that are not done.
     done : dict
-        Step name to the wells that have its current result.
+        Step name to the wells that have its current result; of a step over the plate, to
+        :data:`~openhcs_core.plan.PLATE_TARGET` when it has one.
     tables : frozenset of str
         Plate tables, relative to the plate's results, that have all wells' current rows.
     """
@@ -132,32 +143,131 @@ class _PlateReader:
         self._indices = {well: files[f"{folder}/{index_path(well)}"] for well in plate.wells}
         self._manifests = Manifests(folder.rpartition("/")[0], plate, files)
         self._done: dict[str, list[str]] = {plan.step_name: [] for plan in plate.steps}
+        self._plate_wide = {plan.step_name: plan for plan in plate.steps if plan.is_plate_wide}
+        self._made: dict[str, Manifest | None] = {}
 
     def read(self) -> PlateStatus:
         """Return what came of wells, tables and stores."""
         jobs = [job for well in self._plate.wells for job in self._read_well(well)]
         others, whole = self._read_tables()
+        for step, plan in self._plate_wide.items():
+            self._done[step] += [PLATE_TARGET] if self._plate_manifest(plan) is not None else []
         done = {step: tuple(wells) for step, wells in self._done.items()}
-        jobs += [*others, *self._read_stores()]
+        jobs += [*self._read_plate_steps(), *others, *self._read_stores()]
         return PlateStatus(self._plate, tuple(jobs), done, whole)
 
     def _read_well(self, well: str) -> list[JobStatus]:
         """Return one line when all is done or nothing was begun, else one a step begun."""
-        manifests: dict[str, Manifest] = {}
-        found = []
-        for step in self._plate.steps:
-            plan = self._plate.step_plan(step, well)
-            sources = {*taken_files(plan), plan.source} - {None}
-            if not sources <= manifests.keys():
-                continue
-            manifest = self._current_manifest(plan, well, manifests)
-            if manifest is None:
+        found, waiting = [], []
+        for plan, manifest, is_next in self._walk(well):
+            if manifest is not None:
+                self._done[plan.step_name].append(well)
+            elif is_next:
                 found.append(self._describe(plan, well))
             else:
-                manifests[plan.step_name] = manifest
-                self._done[plan.step_name].append(well)
+                waiting.append(JobStatus(well, "not run", plan.step_name))
         begun = [job for job in found if job.state != "not run" or job.reason]
-        return begun or found[:1] or [JobStatus(well, "done")]
+        return begun or found[:1] or waiting[:1] or [JobStatus(well, "done")]
+
+    def _walk(
+        self, well: str, until: str | None = None
+    ) -> Iterator[tuple[StepPlan, Manifest | None, bool]]:
+        """Yield a well's steps, their manifests if these are current, else whether they are next.
+
+        Parameters
+        ----------
+        until : str, optional
+            The step that it ends with.
+        """
+        manifests: dict[str, Manifest] = {}
+        for step in self._plate.steps:
+            if step.is_plate_wide:
+                continue
+            plan = self._plate.step_plan(step, well)
+            sources = {*taken_files(plan), plan.source} - {None}
+            for name in sources & self._plate_wide.keys():
+                made = self._plate_manifest(self._plate_wide[str(name)])
+                manifests |= {} if made is None else {str(name): made}
+            manifest = None
+            if is_next := sources <= manifests.keys():
+                manifest = self._current_manifest(plan, well, manifests)
+            if manifest is not None:
+                manifests[plan.step_name] = manifest
+            yield plan, manifest, is_next
+            if plan.step_name == until:
+                return
+
+    def _read_plate_steps(self) -> Iterator[JobStatus]:
+        """Yield the steps over the plate that are not done though all they read is."""
+        for step, plan in self._plate_wide.items():
+            if self._plate_manifest(plan) is None and self._find_read(plan) is not None:
+                is_made = manifest_place(self._folder, step, PLATE_TARGET).exists()
+                digest = self._manifests.plan_digest(plan)
+                yield self._describe_job("", step, PLATE_TARGET, digest, is_made=is_made)
+
+    def _plate_manifest(self, plan: StepPlan) -> Manifest | None:
+        """Return the manifest of a step over the plate when it is of today."""
+        step = plan.step_name
+        if step not in self._made:
+            self._made[step] = self._read_plate_manifest(plan)
+        return self._made[step]
+
+    def _read_plate_manifest(self, plan: StepPlan) -> Manifest | None:
+        try:
+            manifest = read_manifest(self._folder / manifest_path(plan.step_name, PLATE_TARGET))
+        except (FileNotFoundError, InputDataError):
+            return None
+        if not self._manifests.is_current(plan, PLATE_TARGET):
+            return None
+        read = self._find_read(plan)
+        if read is None:
+            return None
+        images, special = read
+        is_same = images is None or images == manifest.inputs
+        return manifest if is_same and special == manifest.special else None
+
+    def _find_read(self, plan: StepPlan) -> tuple[dict[str, str] | None, dict[str, str]] | None:
+        """Return digests of images and of files that a step over the plate reads today.
+
+        Those of images are None where it reads the plate itself, whose index tells; nothing
+        at all is returned where something is not done.
+        """
+        images: dict[str, str] | None = None if plan.source is None else {}
+        for well in source_wells(plan, PLATE_TARGET) if plan.source is not None else ():
+            *_, (_, manifest, _) = self._walk(well, until=plan.source)
+            if manifest is None:
+                return None
+            taken = digest_of_taken(plan, manifest.plane_digests())
+            assert images is not None
+            images |= {} if taken is None else {well: taken}
+        givers = {step: self._plate_manifest(self._plate_wide[step]) for step in taken_files(plan)}
+        made = {step: manifest for step, manifest in givers.items() if manifest is not None}
+        if len(made) < len(givers):
+            return None
+        special = _taken(plan, PLATE_TARGET, made)
+        if not all(map(self._has_table, plan.tables)):
+            return None
+        special |= TableInputs(self._folder, plan).digests
+        return images, special
+
+    def _has_table(self, table: PlateTable) -> bool:
+        """Return whether a plate table is of what is done today."""
+        path = table_path(table.step, table.file)
+        if table.of_plate:
+            made = self._plate_manifest(self._plate_wide[table.step])
+            return made is not None and path in made.files
+        (plan,) = (
+            one
+            for one in self._plate.tables
+            if (one.step_name, one.file) == (table.step, table.file)
+        )
+        inputs = [table_plan_path(table.step, table.file)]
+        for well in plan.wells:
+            *_, (_, manifest, _) = self._walk(well, until=table.step)
+            if manifest is None:
+                return False
+            inputs += well_table_paths(plan, well)
+        return self._is_made(path, inputs)
 
     def _current_manifest(
         self, plan: StepPlan, well: str, manifests: Mapping[str, Manifest]

@@ -23,6 +23,8 @@ def with_lasting_plans(plate: PlatePlan, results: str) -> PlatePlan:
     well_steps = {step: dict(wells) for step, wells in plate.well_steps.items()}
     times: FileTimes | None = None
     for step in plate.steps:
+        if step.is_plate_wide:
+            continue
         mine: dict[str, StepPlan] = {}
         for path in _well_plans(plate, step.step_name, results):
             times = times or FileTimes(results)

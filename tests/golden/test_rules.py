@@ -40,6 +40,7 @@ CASES = {
     "batches_of_rows": {"demo": "kept_middle_and_override"},
     "fused_batches": {"demo": "demo", "Plate 2": "demo"},
     "batches_by_well": {"demo": "by_well"},
+    "plate_wide": {"demo": "plate_wide", "other": "plate_wide"},
 }
 WELLS = ("A01", "A02", "A03", "B01", "B02", "B03", "C02")
 """Of plates whose wells are done in batches."""

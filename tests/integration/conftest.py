@@ -25,10 +25,10 @@ class Run:
 
     @property
     def jobs(self):
-        """What ran: (step, well), (step, table file) or (step, 'store')."""
+        """What ran: (step, well), (step, 'plate'), (step, table file) or (step, 'store')."""
         return sorted(
             {
-                (step, "store" if kind == "--store" else name)
+                (step, name or kind.removeprefix("--"))
                 for step, kind, name in _JOB.findall(self.output)
             }
         )

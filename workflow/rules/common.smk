@@ -18,6 +18,18 @@ def openhcs_digest_of(step, well, wildcards):
     return own.get(well, plate["digests"][step])
 
 
+def openhcs_plate_digest(step, wildcards):
+    return OPENHCS["plates"][wildcards.plate]["digests"][step]
+
+
+def openhcs_of_wells(path, wildcards):
+    folder = f"{OPENHCS['results']}/{wildcards.plate}"
+    return [
+        f"{folder}/{path.replace('{well}', well)}"
+        for well in OPENHCS["plates"][wildcards.plate]["wells"]
+    ]
+
+
 def openhcs_plan(step, wildcards):
     return openhcs_plan_of(step, openhcs_well(wildcards), wildcards)
 

@@ -20,12 +20,13 @@ def csv_bytes(entries: Sequence[Entry], options: CsvOptions) -> bytes:
     joined = concat_tables([_with_components(entry) for entry in entries])
     if options.fields is None:
         return table_text(joined).encode()
+    names = tuple(entries[0].components) if entries else COMPONENTS
     if not set(joined) - set(
         COMPONENTS
     ):  # nothing found anywhere: the header is known all the same
-        joined |= {name: [] for name in (*COMPONENTS, *options.fields) if name not in joined}
-    chosen = [name for name in options.fields if name not in COMPONENTS]
-    return table_text(joined, [*COMPONENTS, *chosen]).encode()
+        joined |= {name: [] for name in (*names, *options.fields) if name not in joined}
+    chosen = [name for name in options.fields if name not in names]
+    return table_text(joined, [*names, *chosen]).encode()
 
 
 def table_text(columns: Table, fields: Sequence[str] | None = None) -> str:

@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 
 from openhcs_core.errors import StepFunctionError
-from openhcs_core.materialization.sources import Entry, describe, image_planes, plane_name
+from openhcs_core.materialization.sources import Entry, describe, image_planes
 
 _LARGEST_CLASSIC_BYTES = 2**32 - 2**25
 """Offsets of classic TIFF have 32 bits; what is larger is BigTIFF."""
@@ -25,17 +25,17 @@ def tiff_bytes(entries: Sequence[Entry]) -> bytes:
     """
     from tifffile import TiffWriter
 
-    pages = [page for entry in entries for page in image_planes(entry)]
+    pages = [(entry.name_of(key), plane) for entry in entries for key, plane in image_planes(entry)]
     for _, plane in pages:
         if plane.dtype.kind not in "biuf":
             raise StepFunctionError(f"is {describe(plane)}; TIFF takes images of real numbers")
     size_bytes = sum(plane.nbytes for _, plane in pages)
     stream = io.BytesIO()
     with TiffWriter(stream, byteorder="<", bigtiff=size_bytes > _LARGEST_CLASSIC_BYTES) as writer:
-        for key, plane in pages:
+        for name, plane in pages:
             writer.write(
                 plane,
-                description=plane_name(key),
+                description=name,
                 photometric="minisblack",
                 contiguous=False,
                 metadata=None,

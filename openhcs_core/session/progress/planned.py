@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from openhcs_core.plan import CompiledPipeline, PlatePlan, taken_files
+from openhcs_core.plan import CompiledPipeline, PlatePlan, StepPlan, taken_files
 from openhcs_core.session.progress.units import units_of
 
 
@@ -97,15 +97,17 @@ def _plan_plate(plate: PlatePlan, todo: Mapping[tuple[str, str], list[str]]) -> 
         name=plate.name,
         wells=plate.wells,
         steps=steps,
-        sources={
-            plan.step_name: frozenset(filter(None, (*taken_files(plan), plan.source)))
-            for plan in plate.steps
-        },
+        sources={plan.step_name: frozenset(filter(None, _sources(plan))) for plan in plate.steps},
         todo={
             step: tuple(sorted(todo.get((plate.name, step), ()), key=_order(plate)))
             for step in steps
         },
     )
+
+
+def _sources(plan: StepPlan) -> tuple[str | None, ...]:
+    """Return the steps that a step reads anything of."""
+    return (*taken_files(plan), *(table.step for table in plan.tables), plan.source)
 
 
 def _order(plate: PlatePlan) -> Callable[[str], tuple[int, str]]:

@@ -28,6 +28,7 @@ from openhcs_core.plan import (
 from openhcs_core.runtime import ImageCache, Job, Location, join_tables, plate_layout
 from openhcs_core.session.stale_results import StaleResults, find_stale
 from openhcs_core.session.verification.plans import PlannedPlate
+from openhcs_core.session.verification.plate_steps import PlateStepVerifier
 from openhcs_core.session.verification.problems import RUN, Kind, Problem, Verification
 from openhcs_core.session.verification.raw_images import RawImages
 from openhcs_core.session.verification.wells import WellReport, WellVerifier, digests_of
@@ -61,8 +62,10 @@ class PlateVerifier:
         cache = None if location is None else find_cache(location, self.plate.folder)
         verifier = WellVerifier(self.plate, digests_of(self.plate), cache, raw)
         reports = self._verify_wells(verifier, progress)
+        whole = PlateStepVerifier(self.plate, verifier, reports).verify()
         problems = [*self.plate.problems, *problems]
         problems += [problem for report in reports.values() for problem in report.problems]
+        problems += whole.problems
         if location is not None:  # it says where the plate map is
             problems += self._check_tables(reports)
         problems += [problem for s in self.plate.plan.stores for problem in self._check_store(s)]
@@ -70,7 +73,7 @@ class PlateVerifier:
             stale = find_stale(self.plate.plan, self.plate.folder)
             problems += _leftovers(stale)
             notes += [f"not ours, left alone: {self.plate.folder}/{name}" for name in stale.foreign]
-        size_bytes = sum(report.size_bytes for report in reports.values())
+        size_bytes = whole.size_bytes + sum(report.size_bytes for report in reports.values())
         return Verification(tuple(problems), tuple(notes), len(reports), size_bytes)
 
     def _verify_wells(self, verifier: WellVerifier, progress: Progress) -> Mapping[str, WellReport]:

@@ -34,6 +34,13 @@ def compare_manifest(
     upstream : mapping of str to Manifest
         By step, those manifests that are right; others are not compared with.
     """
+    yield from compare_record(manifest, plan, well)
+    yield from _compare_stacks(manifest, well)
+    yield from _compare_inputs(manifest, plan, well, upstream)
+
+
+def compare_record(manifest: Manifest, plan: StepPlan, well: str) -> Iterator[Mismatch]:
+    """Yield what a manifest says of itself that is not as planned."""
     if (manifest.step, manifest.well) != (plan.step_name, well):
         yield Mismatch(
             f"step {plan.step_name!r}, well {well}", f"step {manifest.step!r}, {manifest.well}"
@@ -47,8 +54,6 @@ def compare_manifest(
         yield Mismatch(
             f"files {_few(sorted(files))}", f"others ({_few(other)} too many or too few)"
         )
-    yield from _compare_stacks(manifest, well)
-    yield from _compare_inputs(manifest, plan, well, upstream)
 
 
 def _compare_stacks(manifest: Manifest, well: str) -> Iterator[Mismatch]:

@@ -101,12 +101,14 @@ class WellVerifier:
         manifests: dict[str, Manifest] = {}
         absent: set[str] = set()
         for step in self.plate.plan.steps:
+            if step.is_plate_wide:
+                continue
             plan = self.plate.plan.step_plan(step, well)
             path = manifest_place(self.plate.folder, plan.step_name, well)
             if not path.exists():
                 sources = {plan.source, *taken_files(plan)}
                 if not sources & absent:  # what comes after a missing one goes without saying
-                    report.problems.append(self._missing(plan, well, path))
+                    report.problems.append(self.missing(plan, well, path))
                 absent.add(plan.step_name)
                 continue
             manifest = self._read_manifest(path, plan, well, manifests, report)
@@ -114,7 +116,7 @@ class WellVerifier:
                 continue
             manifests[plan.step_name] = manifest
             before = len(report.problems)
-            self._check_files(manifest, path, report)
+            self.check_files(manifest, path, report)
             if len(report.problems) == before:
                 report.sound.add(plan.step_name)
             self._check_images(manifest, plan, path, report)
@@ -127,7 +129,8 @@ class WellVerifier:
     def _reads_plate(self, step: str) -> bool:
         return any(p.source is None for p in self.plate.plan.steps if p.step_name == step)
 
-    def _missing(self, plan: StepPlan, well: str, path: Path) -> Problem:
+    def missing(self, plan: StepPlan, well: str, path: Path) -> Problem:
+        """Return that a result is not there, and why."""
         failure = read_failure(self.plate.folder, plan.step_name, well)
         if failure is not None and failure.digest in (None, self.digests[id(plan)]):
             return Problem("missing", str(path), "", f"the job failed: {failure.message}", RUN)
@@ -193,13 +196,13 @@ class WellVerifier:
             return Mismatch(
                 f"a result of today's plan {digest}",
                 f"one of plan {manifest.digest}",
-                is_stale=self._is_edited(plan, well),
+                is_stale=self.is_edited(plan, well),
             )
         if wrong := next(compare_manifest(manifest, plan, well, upstream), None):
             return wrong
         return None if plan.store is not None else self._compare_cached(manifest)
 
-    def _is_edited(self, plan: StepPlan, well: str) -> bool:
+    def is_edited(self, plan: StepPlan, well: str) -> bool:
         """Return whether the plan was written after the manifest, as an edit does."""
         folder = self.plate.folder
         manifest = manifest_place(folder, plan.step_name, well)
@@ -220,7 +223,8 @@ class WellVerifier:
                 return Mismatch(f"{form} as in the cache", f"{(stack.dtype, stack.shape)}")
         return None
 
-    def _check_files(self, manifest: Manifest, path: Path, report: WellReport) -> None:
+    def check_files(self, manifest: Manifest, path: Path, report: WellReport) -> None:
+        """Compare files with what their manifest says."""
         for name, record in manifest.files.items():
             file, expected = self.plate.folder / name, f"{record.size_bytes} bytes"
             try:

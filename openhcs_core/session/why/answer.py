@@ -9,6 +9,7 @@ from pathlib import Path
 
 from openhcs_core.errors import InputDataError
 from openhcs_core.plan import (
+    PLATE_TARGET,
     PlatePlan,
     benchmark_path,
     encode_plan,
@@ -39,7 +40,7 @@ from openhcs_core.session.why.reasons import (
     Unfinished,
     Why,
 )
-from openhcs_core.session.why.rerun import Verdict, foretell_well, modified_s
+from openhcs_core.session.why.rerun import Foreteller, Verdict, modified_s
 from openhcs_core.session.why.snakemake_records import SnakemakeRecords
 
 
@@ -55,8 +56,9 @@ def explain_rerun(compilation: Compilation, plate: str, step: str, well: str) ->
     """
     number = [plan.name for plan in compilation.compiled.plates].index(plate)
     plan = compilation.compiled.plates[number]
-    reader = _Reader(compilation, number, plan, well, foretell_well(compilation, plan, well))
-    verdict = reader.verdicts[step]
+    foreteller = Foreteller(compilation, plan, SnakemakeRecords())
+    reader = _Reader(compilation, number, plan, well, foreteller)
+    verdict = reader.verdict(step)
     return Why(
         plate=plate,
         step=step,
@@ -76,7 +78,7 @@ class _Reader:
     number: int
     plate: PlatePlan
     well: str
-    verdicts: Mapping[str, Verdict]
+    foreteller: Foreteller
     _told: dict[str, tuple[Reason, ...]] = field(default_factory=dict)
 
     @property
@@ -91,10 +93,22 @@ class _Reader:
     def _records(self) -> SnakemakeRecords:
         return SnakemakeRecords()
 
+    def verdict(self, step: str) -> Verdict:
+        """Return whether a step would run."""
+        return self.foreteller.judge(step, self._target(step))
+
+    def _target(self, step: str) -> str:
+        """Return which of a step's jobs is looked at: for the plate, the first well that runs."""
+        (plan,) = (one for one in self.plate.steps if one.step_name == step)
+        targets = self.plate.targets(plan)
+        if self.well in targets:
+            return self.well
+        return self.foreteller.first_run(step, self.well) or targets[0]
+
     def reasons(self, step: str) -> tuple[Reason, ...]:
         """Return why a step would run, the most basic reason first; none when it would not."""
         if step not in self._told:
-            is_run = self.verdicts[step].would_run
+            is_run = self.verdict(step).would_run
             self._told[step] = tuple(self._tell(step)) if is_run else ()
         return self._told[step]
 
@@ -105,7 +119,7 @@ class _Reader:
             return None
         return MadeFrom(
             digest=manifest.digest,
-            source=self.verdicts[step].plan.source,
+            source=self.verdict(step).plan.source,
             images=len(manifest.inputs),
             special=tuple(manifest.special),
             versions=manifest.functions,
@@ -113,12 +127,12 @@ class _Reader:
 
     def notes(self, step: str) -> Iterator[str]:
         """Yield what is wrong though it makes nothing run."""
-        path = manifest_place(self._folder, step, self.well)
+        path = manifest_place(self._folder, step, self._target(step))
         if path.exists() and self._manifest(step) is None:
             yield f"{path} is damaged or of another version; delete it and run again"
 
     def _tell(self, step: str) -> Iterator[Reason]:
-        verdict, manifest = self.verdicts[step], self._manifest(step)
+        verdict, manifest = self.verdict(step), self._manifest(step)
         is_absent = verdict.files.outputs[0] in verdict.missing
         if is_absent:
             yield self._tell_absent(step)
@@ -138,7 +152,8 @@ class _Reader:
         newer = set(verdict.newer)
         if manifest is not None:
             yield from self._tell_earlier(verdict, manifest)
-            newer &= {verdict.files.plan}  # of all others it has been told what is other
+            # of all others it has been told what is other
+            newer &= {verdict.files.plan, *verdict.files.of_wells, *verdict.files.tables}
         is_other = manifest is not None and manifest.digest != plan_digest(verdict.plan)
         if newer and not is_other:
             yield InputsNewer(files=tuple(sorted(newer)))
@@ -149,9 +164,10 @@ class _Reader:
 
     def _tell_absent(self, step: str) -> Reason:
         """Say why there is no manifest."""
-        digest = plan_digest(self.verdicts[step].plan)
-        own, log = manifest_path(step, self.well), log_path(step, self.well)
-        failure = read_failure(self._folder, step, self.well)
+        digest = plan_digest(self.verdict(step).plan)
+        well = self._target(step)
+        own, log = manifest_path(step, well), log_path(step, well)
+        failure = read_failure(self._folder, step, well)
         if failure is not None:
             return Failed(
                 message=failure.message,
@@ -160,7 +176,7 @@ class _Reader:
                 of_this_plan=failure.digest in (None, digest),
             )
         started = modified_s(self._folder / log)
-        ended = modified_s(self._folder / benchmark_path(step, self.well))
+        ended = modified_s(self._folder / benchmark_path(step, well))
         if started is not None and (ended is None or started > ended):
             return Unfinished(log=log)  # Snakemake measures a job when it has ended well
         full = f"{self._results}/{self.plate.name}/{own}"
@@ -168,16 +184,17 @@ class _Reader:
         return OutputsMissing(files=(own,)) if is_known else NeverDone()
 
     def _tell_plan(self, step: str, old_digest: str) -> PlanChanged:
-        old = read_old_plan(self._results, self.plate.name, step, self.well, old_digest)
+        well = self._target(step)
+        old = read_old_plan(self._results, self.plate.name, step, well, old_digest)
         if old is None:
             return PlanChanged(is_known=False)
-        new = json.loads(encode_plan(self.verdicts[step].plan))
+        new = json.loads(encode_plan(self.verdict(step).plan))
         differences = with_origins(
             find_differences(old, new),
             self.plate,
             self.compilation.requests[self.number],
             step,
-            self.well,
+            self.plate.wells[0] if well == PLATE_TARGET else well,
             {Path(path).stem: path for path in self.compilation.config.functions},
         )
         return PlanChanged(is_known=True, differences=differences)
@@ -205,8 +222,9 @@ class _Reader:
         own = verdict.files.outputs[0]
         record = self._records.find(f"{self._results}/{self.plate.name}/{own}")
         checksum = (record.input_checksums or {}).get(full) if record else None
-        made = manifest_place(self._folder, Path(own).parent.name, self.well).stat().st_mtime_ns
-        for path in old_indices(self._results, self.plate.name, self.well):
+        well = Path(own).stem
+        made = manifest_place(self._folder, Path(own).parent.name, well).stat().st_mtime_ns
+        for path in old_indices(self._results, self.plate.name, well):
             if not path.exists():
                 continue
             content = path.read_bytes()
@@ -222,7 +240,7 @@ class _Reader:
         for step in verdict.files.steps:
             paths = {*verdict.files.special.get(step, ())}
             read = paths | {verdict.files.manifests.get(step)}
-            if step in verdict.earlier or read.isdisjoint(verdict.newer):
+            if step in verdict.earlier or read.isdisjoint(verdict.newer) or read == {None}:
                 continue
             made = self._manifest(step)
             now = {} if made is None else made.plane_digests()
@@ -240,7 +258,7 @@ class _Reader:
 
     def _manifest(self, step: str) -> Manifest | None:
         try:
-            return read_manifest(manifest_place(self._folder, step, self.well))
+            return read_manifest(manifest_place(self._folder, step, self._target(step)))
         except (FileNotFoundError, InputDataError):
             return None
 

@@ -7,13 +7,14 @@ Plans and indices count as they will be once compiled; nothing is written here.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
 from pathlib import Path
 
 from openhcs_core.plan import (
+    PLATE_TARGET,
     CompiledPipeline,
     PlatePlan,
     StepPlan,
@@ -23,7 +24,10 @@ from openhcs_core.plan import (
     manifest_path,
     plan_digest,
     plan_path,
+    read_names,
     taken_files,
+    taken_manifests,
+    taken_tables,
     well_files,
 )
 from openhcs_core.session.compiling import Compilation
@@ -53,6 +57,10 @@ class JobFiles:
         Step it reads images of to its manifest; empty or one.
     special : dict
         Earlier step to the special outputs that are taken of it.
+    of_wells, tables : tuple of str
+        Of a step over the plate: indices or manifests of all wells, and plate tables.
+    behind : tuple of str
+        Steps that made these.
     outputs : tuple of str
         The manifest first.
     """
@@ -62,18 +70,22 @@ class JobFiles:
     manifests: dict[str, str]
     special: dict[str, tuple[str, ...]]
     outputs: tuple[str, ...]
+    of_wells: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """All that is read."""
         special = (path for paths in self.special.values() for path in paths)
         index = () if self.index is None else (self.index,)
-        return (self.plan, *index, *self.manifests.values(), *special)
+        own = (self.plan, *index, *self.manifests.values(), *special)
+        return (*own, *self.of_wells, *self.tables)
 
     @property
     def steps(self) -> tuple[str, ...]:
         """The steps that it reads from."""
-        return tuple(dict.fromkeys([*self.manifests, *self.special]))
+        return tuple(dict.fromkeys([*self.manifests, *self.special, *self.behind]))
 
 
 @dataclass(frozen=True)
@@ -129,11 +141,60 @@ def foretell_well(
         By step, in pipeline order.
     """
     records = records or SnakemakeRecords()
-    reader = _WellReader(compilation.compiled.results, plate, well, compilation.files, records)
-    verdicts: dict[str, Verdict] = {}
-    for step in plate.steps:
-        verdicts[step.step_name] = reader.judge(plate.step_plan(step, well), verdicts)
-    return verdicts
+    foreteller = Foreteller(compilation, plate, records)
+    return {
+        plan.step_name: foreteller.judge(
+            plan.step_name, PLATE_TARGET if plan.is_plate_wide else well
+        )
+        for plan in plate.steps
+    }
+
+
+class Foreteller:
+    """Foretells jobs of one plate, each when it is asked for or a later one reads from it.
+
+    Parameters
+    ----------
+    compilation, plate
+        Today's, and one of its plates.
+    records : SnakemakeRecords
+        Those of the working directory.
+    """
+
+    def __init__(
+        self, compilation: Compilation, plate: PlatePlan, records: SnakemakeRecords
+    ) -> None:
+        self._results, self._texts = compilation.compiled.results, compilation.files
+        self._plate, self._records = plate, records
+        self._plans = {plan.step_name: plan for plan in plate.steps}
+        self._readers: dict[str, _WellReader] = {}
+        self._verdicts: dict[tuple[str, str], Verdict] = {}
+
+    def judge(self, step: str, target: str) -> Verdict:
+        """Return the verdict on a step of a well, or of the plate."""
+        key = (step, target)
+        if key not in self._verdicts:
+            if target not in self._readers:
+                self._readers[target] = _WellReader(
+                    self._results, self._plate, target, self._texts, self._records
+                )
+            plan = self._plate.step_plan(self._plans[step], target)
+            self._verdicts[key] = self._readers[target].judge(
+                plan, lambda earlier: self.first_run(earlier, target) is not None
+            )
+        return self._verdicts[key]
+
+    def first_run(self, step: str, reader: str) -> str | None:
+        """Return the first target of a step that would run, of those that a job reads.
+
+        Parameters
+        ----------
+        reader : str
+            The job's well, or the plate, which reads all wells.
+        """
+        targets = self._plate.targets(self._plans[step])
+        chosen = (reader,) if reader in targets else targets
+        return next((one for one in chosen if self.judge(step, one).would_run), None)
 
 
 def job_files(plate: PlatePlan, plan: StepPlan, well: str) -> JobFiles:
@@ -143,14 +204,28 @@ def job_files(plate: PlatePlan, plan: StepPlan, well: str) -> JobFiles:
     outputs = [manifest_path(step, well), *(file.path(step, well) for file in well_files(plan))]
     if plan.store is not None:
         outputs.append(kept_well_target(plan, well))
+    special = {
+        giver: tuple(file.path(giver, well) for file in files)
+        for giver, files in taken_files(plan).items()
+    }
+    if plan.is_plate_wide:
+        sources = () if plan.source is None else (plan.source,)
+        others = {*taken_tables(plan), *taken_manifests(plan, well).values()}
+        return JobFiles(
+            plan=plan_path(step),
+            index=None,
+            manifests={},
+            special=special,
+            outputs=tuple(outputs),
+            of_wells=tuple(name for name in read_names(plan, well) if name not in others),
+            tables=taken_tables(plan),
+            behind=(*sources, *(table.step for table in plan.tables)),
+        )
     return JobFiles(
         plan=plan_path(step, well if has_own else None),
         index=index_path(well) if plan.source is None else None,
         manifests={} if plan.source is None else {plan.source: manifest_path(plan.source, well)},
-        special={
-            giver: tuple(file.path(giver, well) for file in files)
-            for giver, files in taken_files(plan).items()
-        },
+        special=special,
         outputs=tuple(outputs),
     )
 
@@ -170,8 +245,8 @@ class _WellReader:
     def _manifests(self) -> Manifests:
         return Manifests(self.results, self.plate, self.texts)
 
-    def judge(self, plan: StepPlan, earlier: Mapping[str, Verdict]) -> Verdict:
-        """Return the verdict on a step, after those it reads from."""
+    def judge(self, plan: StepPlan, would_run: Callable[[str], bool]) -> Verdict:
+        """Return the verdict on a step; `would_run` tells of those that it reads from."""
         files = job_files(self.plate, plan, self.well)
         missing = [name for name in files.outputs if not self._path(name).exists()]
         return Verdict(
@@ -185,7 +260,7 @@ class _WellReader:
                 if name not in missing and self.records.is_unfinished(self._full(name))
             ),
             rule=tuple(self._rule_changes(files, plan)),
-            earlier=tuple(step for step in files.steps if earlier[step].would_run),
+            earlier=tuple(step for step in files.steps if would_run(step)),
             is_outdated=not self._manifests.is_current(plan, self.well),
         )
 
@@ -251,7 +326,8 @@ class _WellReader:
     def _path(self, name: str) -> Path:
         """Return where a file is; a manifest may be aside, and come back when it is of today."""
         if name.startswith("manifests/"):
-            return manifest_place(self._manifests.folder, Path(name).parent.name, self.well)
+            path = Path(name)
+            return manifest_place(self._manifests.folder, path.parent.name, path.stem)
         return Path(self._full(name))
 
 

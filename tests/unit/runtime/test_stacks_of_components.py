@@ -225,5 +225,5 @@ def test_wells_cannot_be_stacked(run):
     with pytest.raises(ErrorGroup) as caught:
         run("func: t:rank, variable_components: [well]")
     (error,) = caught.value.members
-    assert "steps over a whole plate do not exist yet" in str(error)
-    assert "plate tables join the wells' rows" in str(error)
+    assert "well cannot be stacked in a step that does one well" in str(error)
+    assert "write scope: plate for a function over all wells" in str(error)

@@ -1,0 +1,217 @@
+"""One step of a whole plate: all wells' images, or plate tables, to one set of outputs."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from openhcs_core.errors import PlanChangedError, StepFunctionError
+from openhcs_core.memory import get_framework
+from openhcs_core.plan import (
+    PLATE_TARGET,
+    FunctionPlan,
+    GroupPlan,
+    StepPlan,
+    digest_bytes,
+    plan_digest,
+    source_wells,
+)
+from openhcs_core.planes import PlaneKey
+from openhcs_core.runtime.calls import (
+    FunctionLoader,
+    SpecialValue,
+    libraries_of,
+    reporting,
+    seeded_parameters,
+)
+from openhcs_core.runtime.commit import commit, open_input, remember
+from openhcs_core.runtime.groups import group_planes
+from openhcs_core.runtime.job import Job
+from openhcs_core.runtime.manifest import FileRecord, Manifest, forget_manifest
+from openhcs_core.runtime.outputs import make_files
+from openhcs_core.runtime.plate_images import PlateImages
+from openhcs_core.runtime.read_records import digest_of_read, write_read_record
+from openhcs_core.runtime.recompute import Recomputer
+from openhcs_core.runtime.seeds import call_seed
+from openhcs_core.runtime.special_inputs import SpecialInputs, choose_value
+from openhcs_core.runtime.table_inputs import TableInputs
+from openhcs_core.runtime.turn import Turn
+from openhcs_core.runtime.user_functions import with_user_functions
+from openhcs_core.runtime.versions import check_versions
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A function over the plate, and the images it gets; none for one of plate tables alone."""
+
+    group: GroupPlan
+    function: FunctionPlan
+    keys: tuple[PlaneKey, ...]
+
+
+def execute_plate_step(job: Job, load: FunctionLoader) -> None:
+    """Do one step for all wells of a plate and commit the result.
+
+    Memory does not grow with the plate: images are read one at a time.
+
+    Parameters
+    ----------
+    job : Job
+        Plate, step, and the digest of the plan it was started for.
+    load : callable
+        Gives the function of a reference.
+
+    Raises
+    ------
+    SupersededError, PlanChangedError, ConfigError
+        As for a step of one well.
+    InputDataError, StepFunctionError, OutOfMemoryError
+        See there.
+    """
+    turn = Turn(job.plate_dir, f"{job.step}.{PLATE_TARGET}")
+    plan = job.read_step_plan(PLATE_TARGET)
+    read_digest = digest_of_read(job.plate_dir, plan, PLATE_TARGET)
+    check_versions(plan)
+    load = with_user_functions(plan, job.location, load)
+    job = replace(job, digest=plan_digest(plan))
+
+    def confirm() -> None:
+        """Stop before anything is renamed when run, plan or input are no longer today's."""
+        turn.check()
+        job.read_step_plan(PLATE_TARGET)
+        if digest_of_read(job.plate_dir, plan, PLATE_TARGET) != read_digest:
+            raise PlanChangedError(
+                f"what step {plan.step_name!r} reads changed while this job ran; nothing was "
+                "written, run snakemake again"
+            )
+        forget_manifest(job.plate_dir, plan.step_name, PLATE_TARGET)
+        write_read_record(job.plate_dir, plan.step_name, PLATE_TARGET, read_digest)
+
+    step = _PlateStep(job, plan, load)
+    result = step.find_earlier()
+    if result is None:
+        manifest, files = step.compute()
+    else:
+        manifest, files = result
+        logger.info("step %r: taken from the cache, an equal job did it", job.step)
+    with turn:
+        confirm()
+        commit(job, manifest, files)
+        if result is None:
+            remember(job, manifest, files, None)
+
+
+_Result = tuple[Manifest, Mapping[str, bytes]]
+
+
+class _PlateStep:
+    """What one job reads and computes."""
+
+    def __init__(self, job: Job, plan: StepPlan, load: FunctionLoader) -> None:
+        self._job, self._plan, self._load = job, plan, load
+        self._who = f"step {plan.step_name!r}, plate {job.plate_dir.name!r}"
+        self._specials = SpecialInputs(job.plate_dir, plan, PLATE_TARGET)
+        self._tables = TableInputs(job.plate_dir, plan)
+        wells = source_wells(plan, PLATE_TARGET)
+        opened = partial(open_input, job, plan, recompute=Recomputer(job))
+        self._images = PlateImages(opened, wells)
+        self._calls = list(_calls(plan, self._images.keys))
+        self._keys = [key for call in self._calls for key in call.keys]
+
+    def find_earlier(self) -> _Result | None:
+        """Return what an equal job gave, None where there was none."""
+        digest = plan_digest(self._plan)
+        if not self._job.results.knows(digest, PLATE_TARGET):
+            return None
+        read = self._read(self._images.content_digests(self._keys))
+        found = self._job.results.find(digest, PLATE_TARGET, read)
+        return None if found is None else (found.record.manifest, found.files)
+
+    def compute(self) -> _Result:
+        """Call every function, and return the manifest and the files of what they gave."""
+        plan = self._plan
+        for function in plan.functions:
+            for kind in libraries_of(function):
+                get_framework(kind).prepare()  # before a user module loads another library
+        values: dict[str | None, list[SpecialValue]] = {group.value: [] for group in plan.groups}
+        for number, call in enumerate(self._calls, start=1):
+            logger.info("call %d of %d: %d images", number, len(self._calls), len(call.keys))
+            values[call.group.value] += self._run(call)
+        self._images.read_rest(self._keys)
+        files = make_files(plan, PLATE_TARGET, values)
+        read = self._read(self._images.digests())
+        manifest = Manifest(
+            digest=plan_digest(plan),
+            step=plan.step_name,
+            well=PLATE_TARGET,
+            inputs=read["inputs"],
+            special=read["special"],
+            functions={function.ref: function.versions for function in plan.functions},
+            images=(),
+            files={
+                path: FileRecord(digest=digest_bytes(content), size_bytes=len(content))
+                for path, content in files.items()
+            },
+        )
+        return manifest, files
+
+    def _read(self, images: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        """Return all that the result is known by."""
+        special = {**self._specials.digests, **self._tables.digests}
+        return {"inputs": dict(sorted(images.items())), "special": dict(sorted(special.items()))}
+
+    def _run(self, call: _Call) -> list[SpecialValue]:
+        function, who = call.function, f"{self._who}: {call.function.ref}"
+        stream = self._images.stream(call.keys, function.input_memory_type, who)
+        specials = {
+            special.name: choose_value(special, call.keys, self._specials(special), who)
+            for special in function.special_inputs
+        }
+        plate_map = self._job.location.plate_map
+        tables = {name: self._tables.frame(of, plate_map) for name, of in function.tables.items()}
+        seed = call_seed(plan_digest(self._plan), 1, call.keys)
+        given = {**seeded_parameters(function, seed), **specials, **tables}
+        run = self._load(function.ref)
+        try:
+            with reporting(who):
+                result = run(stream, **given) if function.takes_images else run(**given)
+        except StepFunctionError:
+            if stream.error is not None:  # an image, not the function
+                raise stream.error from None
+            raise
+        if stream.error is not None:
+            raise stream.error
+        values = _split(result, function, who)
+        return [
+            SpecialValue(output, call.keys[:1], value)
+            for output, value in zip(function.special_outputs, values, strict=True)
+        ]
+
+
+def _calls(plan: StepPlan, keys: Sequence[PlaneKey]) -> Iterator[_Call]:
+    """Yield one call for each combination of what the step does not take all of."""
+    for group in plan.groups:
+        for function in group.functions:
+            if not function.takes_images:
+                yield _Call(group, function, ())
+    for members in group_planes(keys, plan.variable_components):
+        value = str(getattr(members[0], plan.group_by.value))
+        for group in plan.groups:
+            for function in group.functions if group.value in (None, value) else ():
+                if function.takes_images:
+                    yield _Call(group, function, tuple(members))
+
+
+def _split(result: Any, function: FunctionPlan, who: str) -> Sequence[Any]:
+    """Part a result into the declared special outputs."""
+    declared = function.special_outputs
+    if len(declared) == 1:
+        return (result,)
+    if not isinstance(result, tuple) or len(result) != len(declared):
+        found = f"{len(result)} values" if isinstance(result, tuple) else type(result).__name__
+        names = ", ".join(output.name for output in declared)
+        raise StepFunctionError(f"{who} returned {found}; expected ({names})")
+    return result
