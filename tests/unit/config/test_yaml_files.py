@@ -145,7 +145,7 @@ def test_names_with_letters_digits_space_and_some_signs(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("components", "text"),
-    [("[z_index, z_index]", "stands twice"), ("[]", "at least 1 item")],
+    [("[z_index, z_index]", "stands twice"), ("[]", "at least one entry is needed")],
 )
 def test_components_that_cannot_be_stacked(tmp_path, components, text):
     step = f"steps:\n  - {{name: a, func: 'x:y', variable_components: {components}}}\n"
