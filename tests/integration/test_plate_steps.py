@@ -186,7 +186,7 @@ def test_gc_and_verify_know_a_step_over_the_plate_that_was_removed(plate_project
     verified = _command(project, "verify", "results")
     assert "tables/compare" in verified.stdout
     assert "leftover" in verified.stdout
-    assert _command(project, "gc", "--stale", "--yes").returncode == 0
+    assert _command(project, "gc", "--stale").returncode == 0
     assert not list(project.results.glob("*/compare"))
     assert not list(project.results.glob("*/rate"))
     assert (project.results / "tiff/light/plate.illumination.tif").exists()
