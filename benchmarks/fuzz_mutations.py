@@ -2,6 +2,7 @@
 
 import json
 import struct
+from copy import deepcopy
 from random import Random
 
 NUMBERS = (
@@ -104,7 +105,7 @@ def _damage_node(random: Random, node: object) -> object:
         return node
     if random.random() < 0.05:
         return _DEEP
-    return random.choice((*_ODD_VALUES, [node], {"x": node}))
+    return deepcopy(random.choice((*_ODD_VALUES, [node], {"x": node})))
 
 
 def damage_tiff(random: Random, data: bytes) -> bytes:

@@ -1,15 +1,19 @@
 """``openhcs-core index``: what a plate folder holds."""
 
 import json
+import os
 import sys
+from dataclasses import asdict
 
 import click
 from pydantic import ValidationError
 
+from openhcs_core.cli.progress import progress_bar
 from openhcs_core.config import GenericConfig, PlateConfig
-from openhcs_core.errors import ConfigError
+from openhcs_core.errors import EXIT_DATA, ConfigError
 from openhcs_core.microscopes import ChannelInfo, PlateIndex, choose_handler
-from openhcs_core.storage import open_plate_source
+from openhcs_core.plates import Inspection, inspect_plate
+from openhcs_core.storage import PlateSource, open_plate_source
 
 
 @click.command()
@@ -17,29 +21,72 @@ from openhcs_core.storage import open_plate_source
 @click.option("--microscope", default="auto", show_default=True, help="Name a handler.")
 @click.option("--pattern", help="How file names say what an image is of, for any instrument.")
 @click.option("--well", help="With --pattern: the well of all images, where names say none.")
+@click.option("--deep", is_flag=True, help="Open every image.")
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+@click.pass_context
 def index_command(
-    plate: str, microscope: str, pattern: str | None, well: str | None, *, as_json: bool
+    context: click.Context,
+    plate: str,
+    microscope: str,
+    pattern: str | None,
+    well: str | None,
+    *,
+    deep: bool,
+    as_json: bool,
 ) -> None:
     """Show wells, sites, channels, planes and missing images of PLATE; nothing is written.
 
     PLATE is a folder or a URL such as s3://bucket/plate.
 
+    --deep opens every image: unreadable ones and those of another size or pixel type than their
+    channel are named, and the command ends in 3; images without a single count are a warning;
+    planes that are one image copied through a stack count once.
+
     \b
-    Example:
+    Examples:
       openhcs-core index data/demo/9987_Plate_3434
       openhcs-core index images --pattern '{well}_{site}_{channel}.tif'
+      openhcs-core index data/demo/9987_Plate_3434 --deep
     """
     source = open_plate_source(plate)
     settings = None if pattern is None else _generic(plate, microscope, pattern, well)
     choice = choose_handler("generic" if settings else microscope, source, settings)
     index = choice.handler.index(source)
+    found = _inspect(index, source) if deep else None
+    index = index if found is None else found.index
     for warning in index.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if as_json:
-        print(json.dumps(_as_data(index), indent=1))
-        return
-    print(_describe(index, choice.reason))
+        print(json.dumps(_as_data(index) | _inspection_data(found), indent=1))
+    else:
+        print("\n".join([_describe(index, choice.reason), *_describe_inspection(found)]))
+    if found is not None and found.problems:
+        context.exit(EXIT_DATA)
+
+
+def _inspect(index: PlateIndex, source: PlateSource) -> Inspection:
+    """Open every image, as many at once as there are cores."""
+    with progress_bar("opening", len(index.images)) as progress:
+        return inspect_plate(index, source, len(os.sched_getaffinity(0)), progress)
+
+
+def _inspection_data(found: Inspection | None) -> dict[str, object]:
+    if found is None:
+        return {}
+    return {
+        "unusable": [asdict(problem) for problem in found.problems],
+        "blank": list(found.blank),
+        "opened_bytes": found.size_bytes,
+    }
+
+
+def _describe_inspection(found: Inspection | None) -> list[str]:
+    if found is None:
+        return []
+    count = len(found.index.images) - len(found.problems)
+    lines = [f"  opened    {found.size_bytes / 1e6:.1f} MB of pixels, {len(found.blank)} all zero"]
+    lines += [f"  unusable  {problem.path}: {problem.reason}" for problem in found.problems]
+    return [*lines, f"  usable    {count} of {len(found.index.images)} planes"]
 
 
 def _generic(plate: str, microscope: str, pattern: str, well: str | None) -> PlateConfig:

@@ -7,13 +7,15 @@ from importlib import import_module
 import click
 
 from openhcs_core import __version__
-from openhcs_core.errors import EXIT_STOPPED, ErrorGroup, OpenHCSError, render_error
+from openhcs_core.errors import EXIT_DONE, EXIT_STOPPED, ErrorGroup, OpenHCSError, render_error
 
 _COMMANDS = {
     "compile": "openhcs_core.cli.compile_command:compile_command",
+    "convert": "openhcs_core.cli.convert_command:convert_command",
     "functions": "openhcs_core.cli.functions_command:functions_command",
     "gc": "openhcs_core.cli.gc_command:gc_command",
     "index": "openhcs_core.cli.index_command:index_command",
+    "init": "openhcs_core.cli.init_command:init_command",
     "run-step": "openhcs_core.cli.run_step_command:run_step_command",
     "status": "openhcs_core.cli.status_command:status_command",
     "verify": "openhcs_core.cli.verify_command:verify_command",
@@ -21,9 +23,11 @@ _COMMANDS = {
 }
 _SUMMARIES = {
     "compile": "Check config and pipeline, and write plans and rules.",
+    "convert": "Convert a raw plate to OME-Zarr, without loss.",
     "functions": "List and describe the functions a pipeline may use.",
     "gc": "Remove results that earlier configs left.",
     "index": "Show what a plate folder holds.",
+    "init": "Write a config and a pipeline to begin with.",
     "run-step": "Do one step for one well: what every generated rule calls.",
     "status": "Show what is done, what failed and why.",
     "verify": "Compare results with what their jobs wrote.",
@@ -81,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         input data; 4 a step's function raised; 5 memory or a disk ran out.
     """
     try:
-        cli.main(arguments, standalone_mode=False)
+        code = cli.main(arguments, standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.Abort:
@@ -93,4 +97,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OpenHCSError, ErrorGroup) as error:
         print(render_error(error), file=sys.stderr)
         return error.exit_code
-    return 0
+    return code if isinstance(code, int) else EXIT_DONE  # of a command that ended by itself

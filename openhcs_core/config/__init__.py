@@ -11,6 +11,7 @@ from openhcs_core.config.environment import (
 )
 from openhcs_core.config.filename_pattern import compile_pattern
 from openhcs_core.config.generic import GenericConfig
+from openhcs_core.config.names import check_name
 from openhcs_core.config.resolve import (
     Level,
     Origin,
@@ -74,6 +75,7 @@ __all__ = [
     "ZarrChunkStrategy",
     "ZarrCompressor",
     "ZarrConfig",
+    "check_name",
     "compile_pattern",
     "config_levels",
     "is_without_gpu_backends",

@@ -34,6 +34,7 @@ from openhcs_core.storage.filemanager import FileManager
 from openhcs_core.storage.host_arrays import host_array
 from openhcs_core.storage.locations import (
     Entry,
+    LocalPlate,
     PlateSource,
     absolute_plate,
     is_folder,
@@ -49,6 +50,7 @@ from openhcs_core.storage.ome_zarr.model import (
     well_path,
 )
 from openhcs_core.storage.ome_zarr.reader import (
+    is_well,
     lacks_fields,
     list_planes,
     read_batch,
@@ -74,6 +76,7 @@ __all__ = [
     "FileManager",
     "Finding",
     "ImageMetadata",
+    "LocalPlate",
     "PlaneForm",
     "PlateLayout",
     "PlateSource",
@@ -95,6 +98,7 @@ __all__ = [
     "get_backend_instance",
     "host_array",
     "is_folder",
+    "is_well",
     "lacks_fields",
     "list_files",
     "list_planes",

@@ -176,12 +176,15 @@ class FieldImages:
     labels : mapping of str to mapping of PlaneKey to ndarray or callable
         Label images by name, integers, with the shape of the planes they were drawn on. All
         planes of one label image are of one channel.
+    attributes : mapping
+        What else is known of the field, for its attribute ``openhcs``; plain data.
     """
 
     site: int
     path: str
     planes: "Mapping[PlaneKey, PlaneSource]"
     labels: "Mapping[str, Mapping[PlaneKey, PlaneSource]]" = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self, well: str) -> None:
         """Refuse planes of other fields, and names that would leave the field's folder.

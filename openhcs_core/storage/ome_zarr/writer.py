@@ -8,6 +8,7 @@ A plate is complete from the top: one job writes the plate's and the rows' group
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,6 +199,8 @@ def _write_field(
         write_group(folder / "labels", labels_group(sorted(images.labels)), version)
     planes = {key.filename: list(place) for key, place in places.items()}
     group = image_group(name, metadata, planes, written.ranges, len(written.shapes))
+    if images.attributes:
+        group = replace(group, openhcs={**group.openhcs, **images.attributes})
     write_group(folder, group, version)
 
 
