@@ -25,3 +25,20 @@ def check_name(name: str) -> str:
     if len(name.encode()) > _LONGEST_NAME_BYTES:
         raise ValueError(f"a name of {len(name.encode())} bytes; use {_LONGEST_NAME_BYTES} at most")
     return name
+
+
+def check_path(path: str) -> str:
+    """Return `path` if a file can have it.
+
+    Raises
+    ------
+    ValueError
+        It cannot.
+    """
+    try:
+        is_right = "\0" not in path and bool(path.encode())
+    except UnicodeEncodeError:
+        is_right = False
+    if not is_right:
+        raise ValueError(f"{path!r} is empty or has a NUL or half a character; give a path")
+    return path

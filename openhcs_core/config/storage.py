@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from openhcs_core.config.base import FrozenModel
-from openhcs_core.config.names import check_name
+from openhcs_core.config.names import check_name, check_path
 
 
 class ZarrChunkStrategy(StrEnum):
@@ -105,6 +105,7 @@ class VFSConfig(ImageStorageConfig):
     """The config's ``storage:`` section: kept images, and the cache of all others."""
 
     cache_dir: Annotated[
-        str | None, Field(description="Folder of computed images; null means <results>/.cache")
+        Annotated[str, AfterValidator(check_path)] | None,
+        Field(description="Folder of computed images; null means <results>/.cache"),
     ] = None
     cache_gb: Annotated[float, Field(gt=0, strict=True)] = 50.0

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from openhcs_core.config.base import FrozenModel
 from openhcs_core.config.generic import GenericConfig
-from openhcs_core.config.names import check_name
+from openhcs_core.config.names import check_name, check_path
 from openhcs_core.config.storage import ImageStorageConfig, MaterializeConfig, VFSConfig
 from openhcs_core.constants import Component
 from openhcs_core.planes import WELL_REGEX
@@ -18,6 +18,7 @@ LIBRARIES = frozenset({"openhcs", "skimage", "scipy", "cle", "cupy", "cucim", "t
 """What stands before the colon of functions that come with this software."""
 
 Name = Annotated[str, AfterValidator(check_name)]
+FilePath = Annotated[str, AfterValidator(check_path)]
 Well = Annotated[str, StringConstraints(pattern=rf"^{WELL_REGEX}$")]
 
 
@@ -49,6 +50,7 @@ def _check_results(folder: str) -> str:
 
 
 def _check_module(path: str) -> str:
+    check_path(path)
     stem = PurePath(path).stem
     if PurePath(path).suffix != ".py" or not stem.isidentifier() or iskeyword(stem):
         raise ValueError(
@@ -126,7 +128,7 @@ class PlateConfig(FrozenModel):
     """One plate: where its images are and which of its wells to work on."""
 
     path: Annotated[
-        str, Field(min_length=1, description="Folder of the plate, or a URL: s3://, https://")
+        FilePath, Field(min_length=1, description="Folder of the plate, or a URL: s3://, https://")
     ]
     microscope: Annotated[
         str,
@@ -151,9 +153,10 @@ class PlateConfig(FrozenModel):
         Literal["checked", "immutable"],
         Field(description="checked notices changed images by size and mtime; immutable by name"),
     ] = "checked"
-    pipeline: Annotated[str | None, Field(description="Overrides the global pipeline")] = None
+    pipeline: Annotated[FilePath | None, Field(description="Overrides the global pipeline")] = None
     plate_map: Annotated[
-        str | None, Field(description="CSV with a column 'well'; joined into every plate table")
+        FilePath | None,
+        Field(description="CSV with a column 'well'; joined into every plate table"),
     ] = None
     defaults: Annotated[
         StepSettings, Field(description="Settings of every step, for this plate")
@@ -192,8 +195,8 @@ class WorkflowConfig(FrozenModel):
     """Everything in ``config/config.yaml``."""
 
     plates: Annotated[dict[Name, PlateConfig], Field(min_length=1)]
-    pipeline: str = "config/pipeline.yaml"
-    results: Annotated[str, Field(min_length=1), AfterValidator(_check_results)] = "results"
+    pipeline: FilePath = "config/pipeline.yaml"
+    results: Annotated[FilePath, Field(min_length=1), AfterValidator(_check_results)] = "results"
     functions: Annotated[
         tuple[ModulePath, ...],
         AfterValidator(_check_modules),

@@ -189,11 +189,9 @@ def _plain(node: Any, at: KeyPath, lines: dict[KeyPath, int]) -> Any:
         for number in range(len(node)):
             lines[(*at, number)] = node.lc.item(number)[0] + 1  # type: ignore[attr-defined]
         return [_plain(value, (*at, number), lines) for number, value in enumerate(node)]
-    for kind in (bool, int, float):
+    for kind in (bool, int, float, str):
         if isinstance(node, kind):
             return kind(node)
-    if isinstance(node, str):
-        return _checked_text(str(node), at)
     if node is None or isinstance(node, date):
         return node
     raise ConfigError(
@@ -204,21 +202,6 @@ def _plain(node: Any, at: KeyPath, lines: dict[KeyPath, int]) -> Any:
 def _check_count(lines: Mapping[KeyPath, int]) -> None:
     if len(lines) > _MOST_NODES:
         raise ConfigError(f"over {_MOST_NODES} values; write fewer, or repeat fewer by aliases")
-
-
-def _checked_text(text: str, at: KeyPath) -> str:
-    """Refuse what no path and no name can have, though a double-quoted text can."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        is_right = False
-    else:
-        is_right = "\0" not in text
-    if not is_right:
-        raise ConfigError(
-            f"{render_key_path(at)}: {text!r} has a NUL or half a character; write it without"
-        )
-    return text
 
 
 def validate(model: type[M], document: LocatedDocument) -> M:
