@@ -19,6 +19,7 @@ _COMMANDS = {
     "run-step": "openhcs_core.cli.run_step_command:run_step_command",
     "status": "openhcs_core.cli.status_command:status_command",
     "verify": "openhcs_core.cli.verify_command:verify_command",
+    "watch": "openhcs_core.cli.watch_command:watch_command",
     "why": "openhcs_core.cli.why_command:why_command",
 }
 _SUMMARIES = {
@@ -31,6 +32,7 @@ _SUMMARIES = {
     "run-step": "Do one step for one well: what every generated rule calls.",
     "status": "Show what is done, what failed and why.",
     "verify": "Compare results with what their jobs wrote.",
+    "watch": "Run finished plates of a folder as they come.",
     "why": "Say why a step of a well would run again, or what its result was made from.",
 }
 

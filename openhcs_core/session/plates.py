@@ -1,5 +1,6 @@
 """A plate of the config, read: its index, the wells to work on and its plate map."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from openhcs_core.session.user_modules import open_functions
 from openhcs_core.storage import open_plate_source
 
 _SHOWN_MISSING = 12
+_STILL_WRITTEN_S = 600
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,18 @@ def _choose_wells(name: str, index: PlateIndex, settings: PlateConfig) -> tuple[
     return chosen
 
 
+def _say_still_written(index: PlateIndex) -> str:
+    """Say that images may still come, of a plate whose newest image is minutes old."""
+    times = [image.mtime_ns for image in index.images if isinstance(image.mtime_ns, int)]
+    age_s = time.time() - max(times, default=0) / 1e9
+    if not 0 <= age_s < _STILL_WRITTEN_S:
+        return ""
+    return (
+        "its newest image is minutes old, so it may still be written: wait, or let "
+        "`openhcs-core watch` run it when it is finished; otherwise "
+    )
+
+
 def _check_missing(
     name: str, index: PlateIndex, wells: Sequence[str], settings: PlateConfig
 ) -> None:
@@ -140,6 +154,6 @@ def _check_missing(
         count = "1 image is" if len(missing) == 1 else f"{len(missing)} images are"
         raise InputDataError(
             f"plate {name!r}: {count} missing in {settings.path}: {shown}{more}; "
-            "copy them, leave the wells out (exclude_wells), or accept holes "
-            "(missing_images: allow)"
+            f"{_say_still_written(index)}copy them, leave the wells out (exclude_wells), or "
+            "accept holes (missing_images: allow)"
         )

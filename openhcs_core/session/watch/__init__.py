@@ -1,0 +1,103 @@
+"""A drop folder: plates that arrive are run when they are finished, one after the other.
+
+What is to be done is read from the plates and their results each time; nothing is remembered that
+a restart would lose.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from openhcs_core.errors import ErrorGroup, OpenHCSError, render_error
+from openhcs_core.plates import plate_name
+from openhcs_core.session.watch.changes import find_changes
+from openhcs_core.session.watch.plate_runs import PlateRun, WatchOptions, check_options
+from openhcs_core.session.watch.states import PlateState, Stage, find_state, state_of_error
+
+__all__ = ["PlateRun", "PlateState", "Stage", "WatchOptions", "Watcher", "check_options"]
+
+_SETTLED = frozenset({Stage.DONE, Stage.FAILED, Stage.REFUSED, Stage.NO_PLATE})
+"""States that only a change of the plate or the pipeline ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A state, and what the plate and the pipeline were like then."""
+
+    fingerprint: tuple[object, ...]
+    state: PlateState
+
+
+class Watcher:
+    """Looks at a drop folder and runs what is ready.
+
+    Parameters
+    ----------
+    options : WatchOptions
+        What to run, and where.
+    start : callable
+        Runs snakemake for a plate and returns when it has ended; see :class:`PlateRun`.
+
+    Notes
+    -----
+    What was seen is kept while this process lives, so that plates that are done are not indexed
+    again in every round. A new process finds the same states from plates and results.
+    """
+
+    def __init__(self, options: WatchOptions, start: Callable[[PlateRun], int]) -> None:
+        self._options, self._start = options, start
+        self._seen: dict[str, _Seen] = {}
+        self._tried: dict[str, object] = {}
+
+    def round(self) -> Iterator[PlateState]:
+        """Look at each plate once; yield its state, before and after a run."""
+        taken: dict[str, Path] = {}
+        for folder in self._folders():
+            try:
+                name = plate_name(str(folder))
+                other = taken.setdefault(name, folder)
+            except OpenHCSError as error:
+                yield state_of_error(folder.name, error)
+                continue
+            if other is not folder:
+                detail = f"{other.name} has the same name {name!r} in results; rename this folder"
+                yield PlateState(folder.name, Stage.REFUSED, detail)
+                continue
+            yield from self._look(name, folder)
+
+    def _folders(self) -> list[Path]:
+        """Return the folders that may be plates, in order of name."""
+        results = Path(self._options.results).resolve()
+        return sorted(
+            path
+            for path in self._options.folder.iterdir()
+            if path.is_dir() and not path.name.startswith(".") and path.resolve() != results
+        )
+
+    def _look(self, name: str, folder: Path) -> Iterator[PlateState]:
+        fingerprint = (find_changes(folder).fingerprint, self._options.fingerprint())
+        seen = self._seen.get(name)
+        if seen is not None and seen.fingerprint == fingerprint and seen.state.stage in _SETTLED:
+            yield seen.state
+            return
+        state = self._state(name, folder)
+        yield state
+        if state.run is not None and self._tried.get(name) != state.run.content:
+            self._tried[name] = state.run.content
+            code = self._start(state.run)
+            state = self._state(name, folder)
+            if state.run is not None:
+                detail = f"snakemake ended with {code} before all was done; see {state.run.log}"
+                state = PlateState(name, Stage.FAILED, detail, waits=state.waits)
+            yield state
+        if not state.waits:
+            self._seen[name] = _Seen(fingerprint, state)
+
+    def _state(self, name: str, folder: Path) -> PlateState:
+        """Return a plate's state; what is wrong with it is no other plate's affair."""
+        try:
+            return find_state(name, folder, self._options)
+        except (OpenHCSError, ErrorGroup) as error:
+            return state_of_error(name, error)
+        except OSError as error:
+            return PlateState(name, Stage.REFUSED, render_error(OpenHCSError(str(error))))
