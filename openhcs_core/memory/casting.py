@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def cast_array(array: "NDArray[Any]", dtype: str) -> "NDArray[Any]":
-    """Return `array` as another type of value.
+    """Return `array` as another type of value; itself where that is its type.
 
     Floats become integers by rounding to the nearest, and floats of less precision by
     rounding too; infinities and NaN stay what they are in floating types.
@@ -21,6 +21,8 @@ def cast_array(array: "NDArray[Any]", dtype: str) -> "NDArray[Any]":
     import numpy as np
 
     target = np.dtype(dtype)
+    if array.dtype == target:
+        return array
     if array.size == 0:
         return array.astype(target)
     cast = _cast_to_integer(array, target) if target.kind in "iu" else _cast(array, target)

@@ -3,7 +3,7 @@
 from openhcs_core.runtime.cache import OBJECTS_FOLDER, ImageCache
 from openhcs_core.runtime.calls import libraries_of
 from openhcs_core.runtime.digests import combined_digest, label_digest, plane_digest
-from openhcs_core.runtime.execute_step import compute_images, execute_step
+from openhcs_core.runtime.execute_step import compute_images, execute_step, restore_step
 from openhcs_core.runtime.failures import read_failure, record_lost, recorded
 from openhcs_core.runtime.inputs import PlateInput
 from openhcs_core.runtime.job import Job, Location
@@ -52,6 +52,7 @@ __all__ = [
     "record_lost",
     "recorded",
     "records_digest",
+    "restore_step",
     "write_partial_table",
     "write_store_metadata",
 ]

@@ -29,13 +29,27 @@ class ImageCache:
         Usually ``results/.cache``.
     held : HeldStacks or None
         Where stacks are kept in memory as well, for the next step of the same job.
+    is_passing : bool
+        Stacks are read by this job alone: what is held is not written.
     """
 
     root: Path
     held: HeldStacks | None = None
+    is_passing: bool = False
 
-    def put(self, planes: Sequence["NDArray[Any]"], keys: Sequence[PlaneKey]) -> StackRecord:
+    def put(
+        self,
+        planes: Sequence["NDArray[Any]"],
+        keys: Sequence[PlaneKey],
+        *,
+        is_passing: bool = False,
+    ) -> StackRecord:
         """Store planes of one shape and dtype, in order, unless they are there already.
+
+        Parameters
+        ----------
+        is_passing : bool
+            Do not write what is held: to compute it again costs no more than to read it.
 
         Returns
         -------
@@ -57,10 +71,9 @@ class ImageCache:
         stack = np.stack(planes)
         stack = stack.astype(stack.dtype.newbyteorder("="), copy=False)
         path = self.path(digest)
-        if not path.exists():
+        is_held = self.held is not None and self.held.put(digest, stack)
+        if not (is_held and (is_passing or self.is_passing)) and not path.exists():
             self._write(path, stack)
-        if self.held is not None:
-            self.held.put(digest, stack)
         return StackRecord(object=digest, dtype=stack.dtype.name, shape=stack.shape, planes=records)
 
     def get_plane(self, stack: StackRecord, number: int) -> "NDArray[Any] | None":

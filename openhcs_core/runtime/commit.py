@@ -31,9 +31,15 @@ def commit(job: Job, manifest: Manifest, files: Mapping[str, bytes]) -> None:
     write_manifest(manifest, job.plate_dir)
 
 
-def remember(job: Job, manifest: Manifest, files: Mapping[str, bytes], folder: Path | None) -> None:
+def remember(
+    job: Job,
+    manifest: Manifest,
+    files: Mapping[str, bytes],
+    folder: Path | None,
+    read: str | None = None,
+) -> None:
     """Record the result for equal jobs; it is committed already, so a full disk fails nothing."""
     try:
-        job.results.put(manifest, files, folder)
+        job.results.put(manifest, files, folder, read)
     except DiskFullError as error:
         logger.warning("the result is not kept for equal jobs: %s", error)

@@ -7,10 +7,11 @@ the manifest is written last.
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from openhcs_core.config import visible_gpus
 from openhcs_core.errors import InputDataError
@@ -20,6 +21,7 @@ from openhcs_core.plan import (
     GroupPlan,
     StepPlan,
     digest_bytes,
+    digest_text,
     plan_digest,
 )
 from openhcs_core.planes import PlaneKey
@@ -34,6 +36,7 @@ from openhcs_core.runtime.calls import (
 from openhcs_core.runtime.commit import commit, open_input, remember
 from openhcs_core.runtime.digests import label_digest, plane_digest
 from openhcs_core.runtime.groups import group_planes
+from openhcs_core.runtime.held import HeldStacks
 from openhcs_core.runtime.inputs import Recompute, WellInput
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.job_cache import JobResult
@@ -54,6 +57,9 @@ from openhcs_core.runtime.versions import check_versions
 from openhcs_core.storage.atomic import temporary_name
 
 logger = logging.getLogger(__name__)
+
+_KEPT_BYTES = 64 * 2**20
+"""Of a kept step's images that are in memory until they are written, at most."""
 
 
 @dataclass(frozen=True)
@@ -89,41 +95,87 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     InputDataError, StepFunctionError, OutOfMemoryError
         See there.
     """
-    turn = Turn(job.plate_dir, well)
-    plan = job.read_step_plan(well)
-    read_digest = digest_of_read(job.plate_dir, plan, well)
+    work = _open_work(job, well, load)
+    job, plan = work.job, work.plan
     check_versions(plan)
     _log_devices(plan)
     load = with_user_functions(plan, job.location, load)
-    job = replace(job, digest=plan_digest(plan))
-    source = open_input(job, plan, well, _recomputer(job, load))
-    specials = SpecialInputs(job.plate_dir, plan, well)
-
-    def confirm() -> None:
-        """Stop before anything is renamed when run, plan or input are no longer today's."""
-        turn.check()
-        job.read_step_plan(well)
-        source.check_unchanged()
-        specials.check_unchanged()
-        forget_manifest(job.plate_dir, plan.step_name, well)
-        write_read_record(job.plate_dir, plan.step_name, well, read_digest)
-
-    earlier = _find_result(job, plan, well, source, specials)
+    earlier = _find_result(work)
     if earlier is not None:
-        with turn:
-            _put_back(job, plan, well, earlier, confirm)
+        _put_back(work, earlier)
         return
     with _image_sink(job, plan, well) as sink:
-        computed = _compute(plan, well, source, specials, sink, load)
-        read = {"inputs": dict(sorted(source.digests.items())), "special": specials.digests}
-        with turn:
+        computed = _compute(plan, well, work.source, work.specials, sink, load)
+        read = {
+            "inputs": dict(sorted(work.source.digests.items())),
+            "special": work.specials.digests,
+        }
+        with work.turn:
             if plan.store is not None:
-                write_kept_images(job, plan, well, computed.images, computed.labels, sink, confirm)
-            confirm()
+                images, labels = computed.images, computed.labels
+                write_kept_images(job, plan, well, images, labels, sink, work.confirm)
+            work.confirm()
             manifest = _manifest(plan, well, read, computed)
             commit(job, manifest, computed.files)
             folder = None if plan.store is None else kept_folder(job, plan, well)
-            remember(job, manifest, computed.files, folder)
+            unread = work.unread if plan.source is None else None
+            remember(job, manifest, computed.files, folder, unread)
+
+
+def restore_step(job: Job, well: str) -> bool:
+    """Commit what an equal job gave; return whether the cache has it. Nothing is computed.
+
+    Raises
+    ------
+    SupersededError, PlanChangedError, InputDataError
+        As for :func:`execute_step`.
+    """
+    work = _open_work(job, well, _no_functions)
+    found = _find_unread(work) if work.plan.source is None else _find_result(work)
+    if found is not None:
+        _put_back(work, found)
+    return found is not None
+
+
+def _no_functions(ref: str) -> Callable[..., Any]:
+    raise AssertionError(f"{ref} was to be run where nothing is computed")
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A job with its plan and what it reads."""
+
+    job: Job
+    plan: StepPlan
+    well: str
+    turn: Turn
+    source: WellInput
+    specials: SpecialInputs
+    read_digest: str
+
+    def confirm(self) -> None:
+        """Stop before anything is renamed when run, plan or input are no longer today's."""
+        self.turn.check()
+        self.job.read_step_plan(self.well)
+        self.source.check_unchanged()
+        self.specials.check_unchanged()
+        forget_manifest(self.job.plate_dir, self.plan.step_name, self.well)
+        write_read_record(self.job.plate_dir, self.plan.step_name, self.well, self.read_digest)
+
+    @property
+    def unread(self) -> str:
+        """What tells equal work on the same plate, without reading its images."""
+        return digest_text(f"{self.job.location.plate_path} {self.read_digest}")
+
+
+def _open_work(job: Job, well: str, load: FunctionLoader) -> _Work:
+    turn = Turn(job.plate_dir, well)
+    plan = job.read_step_plan(well)
+    read_digest = digest_of_read(job.plate_dir, plan, well)
+    job = replace(job, digest=plan_digest(plan))
+    source = open_input(job, plan, well, _recomputer(job, load))
+    specials = SpecialInputs(job.plate_dir, plan, well)
+    return _Work(job, plan, well, turn, source, specials, read_digest)
 
 
 def _log_devices(plan: StepPlan) -> None:
@@ -133,49 +185,63 @@ def _log_devices(plan: StepPlan) -> None:
         logger.info("GPUs that this job sees: %s", devices or "none")
 
 
-def _find_result(
-    job: Job, plan: StepPlan, well: str, source: WellInput, specials: SpecialInputs
-) -> JobResult | None:
+def _find_result(work: _Work) -> JobResult | None:
     """Return what an equal job gave.
 
     The plate's images are read for their digests only when this plan was carried out for this
-    well before: a first run reads them once.
+    well before, and from an index that says something else: a first run reads them once.
     """
-    digest = plan_digest(plan)
-    if not job.results.knows(digest, well):
+    digest, results = plan_digest(work.plan), work.job.results
+    if not results.knows(digest, work.well):
         return None
-    read = {"inputs": source.content_digests(), "special": specials.digests}
-    return job.results.find(digest, well, read)
+    if work.plan.source is None and (found := _find_unread(work)) is not None:
+        return found
+    read = {"inputs": work.source.content_digests(), "special": work.specials.digests}
+    return results.find(digest, work.well, read)
 
 
-def _put_back(
-    job: Job, plan: StepPlan, well: str, result: JobResult, confirm: Callable[[], None]
-) -> None:
+def _find_unread(work: _Work) -> JobResult | None:
+    """Return what a job gave that read the same images of the plate, by its index."""
+    return work.job.results.find_read(plan_digest(work.plan), work.well, work.unread)
+
+
+def _put_back(work: _Work, result: JobResult) -> None:
     """Commit what an equal job gave."""
-    if plan.store is not None:
-        fill = partial(job.results.place_kept, result)
-        restore_kept_images(job, plan, well, fill, confirm)
-    confirm()
-    commit(job, result.record.manifest, result.files)
+    job, plan, well = work.job, work.plan, work.well
+    with work.turn:
+        if plan.store is not None:
+            fill = partial(job.results.place_kept, result)
+            restore_kept_images(job, plan, well, fill, work.confirm)
+        work.confirm()
+        commit(job, result.record.manifest, result.files)
     logger.info("step %r, well %s: taken from the cache, an equal job did it", job.step, well)
 
 
-def compute_images(job: Job, well: str, load: FunctionLoader) -> None:
-    """Compute the images of a step and well into the cache, and nothing else."""
+def compute_images(
+    job: Job, well: str, load: FunctionLoader, planes: Collection[PlaneKey] = ()
+) -> None:
+    """Compute the images of a step and well into the cache, and nothing else.
+
+    Parameters
+    ----------
+    planes : collection of PlaneKey
+        All that is needed, unless empty: where they just pass through, nothing else is done.
+    """
     plan = job.read_step_plan(well)
     check_versions(plan)
     load = with_user_functions(plan, job.location, load)
     specials = SpecialInputs(job.plate_dir, plan, well)
     source = open_input(job, plan, well, _recomputer(job, load))
-    _compute(plan, well, source, specials, job.cache, load)
+    _compute(plan, well, source, specials, job.cache, load, _passed_through(plan, well, planes))
 
 
 def _recomputer(job: Job, load: FunctionLoader) -> Recompute:
     """Return what recomputes lost images: here, of a step that this job does as well."""
 
-    def recompute(step: str, well: str) -> None:
+    def recompute(step: str, well: str, planes: Collection[PlaneKey]) -> None:
         if job.held is not None and step in job.held.steps:
-            compute_images(Job(job.plate_dir, step), well, load)
+            own = Job(job.plate_dir, step, held=job.held)
+            compute_images(own, well, load, planes)
         else:
             Recomputer(job)(step, well)
 
@@ -196,7 +262,8 @@ def _image_sink(job: Job, plan: StepPlan, well: str) -> Iterator[ImageCache]:
     folder = root / f"{well}-{temporary_name()}"
     folder.mkdir()
     try:
-        yield ImageCache(folder)
+        held = HeldStacks(limit_bytes=_KEPT_BYTES)
+        yield ImageCache(folder, held, is_passing=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -208,8 +275,9 @@ def _compute(
     specials: SpecialInputs,
     sink: ImageCache,
     load: FunctionLoader,
+    only: Collection[PlaneKey] = (),
 ) -> _Computed:
-    """Run every group of planes through its chain."""
+    """Run every group of planes through its chain; or those alone that have some planes."""
     values: dict[str | None, list[SpecialValue]] = {group.value: [] for group in plan.groups}
     images = []
     for function in plan.functions:
@@ -218,6 +286,7 @@ def _compute(
     digest = plan_digest(plan)
     who = f"step {plan.step_name!r}, well {well}"
     stacks = group_planes(source.keys, plan.variable_components)
+    stacks = [keys for keys in stacks if not only or not set(only).isdisjoint(keys)]
     for number, keys in enumerate(stacks, start=1):
         logger.info("well %s, stack %d of %d: %s", well, number, len(stacks), keys[0].filename)
         group = _choose_group(plan, keys[0], well)
@@ -233,9 +302,20 @@ def _compute(
             may_take=source.gives_own_arrays,
         )
         values[group.value] += result.specials
-        images.append(sink.put(cast_planes(result.planes, plan.output_dtype, who), result.keys))
+        made = cast_planes(result.planes, plan.output_dtype, who)
+        images.append(sink.put(made, result.keys, is_passing=not group.functions))
+    if only:
+        return _Computed(tuple(images), {}, {})
     labels = collect_labels((value for found in values.values() for value in found), who)
     return _Computed(tuple(images), make_files(plan, well, values), labels)
+
+
+def _passed_through(
+    plan: StepPlan, well: str, planes: Collection[PlaneKey]
+) -> Collection[PlaneKey]:
+    """Return the planes if a step has functions for none of them, else nothing."""
+    has_functions = any(_choose_group(plan, key, well).functions for key in planes)
+    return () if has_functions else planes
 
 
 def _choose_group(plan: StepPlan, key: PlaneKey, well: str) -> GroupPlan:

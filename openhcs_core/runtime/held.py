@@ -9,9 +9,7 @@ if TYPE_CHECKING:
 
 
 class HeldStacks:
-    """Stacks of one well that the next step of the same job reads, up to a limit.
-
-    All of them are in the cache as well: what exceeds the limit is read from there.
+    """Stacks of one well in memory, up to a limit: what exceeds it is written and read.
 
     Parameters
     ----------
@@ -21,21 +19,24 @@ class HeldStacks:
         Of all stacks together.
     """
 
-    def __init__(self, steps: frozenset[str], limit_bytes: int = HELD_BYTES) -> None:
+    def __init__(self, steps: frozenset[str] = frozenset(), limit_bytes: int = HELD_BYTES) -> None:
         self.steps = steps
         self._limit_bytes = limit_bytes
         self._read: dict[str, NDArray[Any]] = {}
         self._made: dict[str, NDArray[Any]] = {}
 
-    def put(self, digest: str, stack: "NDArray[Any]") -> None:
-        """Hold a stack, which nobody may write to from now on, if there is room for it."""
-        if self._held_bytes + stack.nbytes <= self._limit_bytes:
-            stack.flags.writeable = False
-            self._made[digest] = stack
+    def put(self, digest: str, stack: "NDArray[Any]") -> bool:
+        """Hold a stack, which nobody may write to from now on; return whether there is room."""
+        if self._held_bytes + stack.nbytes > self._limit_bytes:
+            return False
+        stack.flags.writeable = False
+        self._made[digest] = stack
+        return True
 
     def get(self, digest: str) -> "NDArray[Any] | None":
         """Return a stack, None when it is not held."""
-        return self._read.get(digest)
+        found = self._read.get(digest)
+        return self._made.get(digest) if found is None else found
 
     def hand_on(self) -> None:
         """Begin the next step: it reads what the last one made; what that one read is dropped."""

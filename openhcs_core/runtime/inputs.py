@@ -3,7 +3,7 @@
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Recompute = Callable[[str, str], None]
-"""Called with step and well whose images are gone from the cache."""
+Recompute = Callable[[str, str, Collection[PlaneKey]], None]
+"""Called with step, well and planes that are gone from the cache."""
 
 
 class WellInput(ABC):
@@ -231,7 +231,8 @@ class StepInput(WellInput):
         plane = self._cache.get_plane(stack, number)
         if plane is None:
             self._cache.discard(stack)
-            self._recompute(self._source, self._well)
+            planes = [PlaneKey.parse(one.name) for one in stack.planes]
+            self._recompute(self._source, self._well, planes)
             plane = self._cache.get_plane(stack, number)
         if plane is None:
             raise InputDataError(

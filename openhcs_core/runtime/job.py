@@ -1,7 +1,7 @@
 """What a job is told, and where it finds the rest."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -98,7 +98,7 @@ class Job:
     def read_plan(self, path: Path, model: type[P]) -> P:
         """Return any plan of this job and check its digest (see :meth:`read_step_plan`)."""
         try:
-            plan = model.model_validate_json(path.read_bytes())
+            plan, found = _read_plan(path, model)
         except FileNotFoundError as error:
             raise ConfigError(
                 f"{path} is missing: step {self.step!r} is not part of the compiled pipeline; "
@@ -106,10 +106,22 @@ class Job:
             ) from error
         except ValidationError as error:
             raise ConfigError(f"{path} is damaged or of another version; compile again") from error
-        found = plan_digest(plan)
         if self.digest is not None and found != self.digest:
             raise PlanChangedError(
                 f"{path} changed since this job was planned (expected digest {self.digest}, "
                 f"found {found}); nothing was written, run snakemake again"
             )
         return plan
+
+
+def _read_plan(path: Path, model: type[P]) -> tuple[P, str]:
+    plan, digest = _parse_plan(model, path.read_bytes())
+    assert isinstance(plan, model)
+    return plan, digest
+
+
+@lru_cache(maxsize=64)
+def _parse_plan(model: type[FrozenModel], content: bytes) -> tuple[FrozenModel, str]:
+    """Return a plan and its digest; jobs look at one more than once, wells have most in common."""
+    plan = model.model_validate_json(content)
+    return plan, plan_digest(plan)

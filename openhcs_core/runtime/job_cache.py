@@ -37,9 +37,12 @@ class JobRecord(FrozenModel):
         Its commit record.
     kept : dict
         Files of the well's kept images: path below the well's folder to stored file.
+    read : str or None
+        What it read, as the plate and its index tell without reading images.
     """
 
     manifest: Manifest
+    read: str | None = None
     kept: dict[str, StoredFile] = {}
 
 
@@ -91,7 +94,26 @@ class JobCache:
         read : mapping
             Content digests of everything the job reads.
         """
-        path = self._folder(plan_digest, well) / _name(read)
+        return self._load(self._folder(plan_digest, well) / _name(read))
+
+    def find_read(self, plan_digest: str, well: str, read: str) -> JobResult | None:
+        """Return the result of a job that read the same, as far as that is known unread.
+
+        Parameters
+        ----------
+        read : str
+            As it was given to :meth:`put`.
+        """
+        for path in self._folder(plan_digest, well).glob("*.json"):
+            try:
+                is_same = JobRecord.model_validate_json(path.read_bytes()).read == read
+            except (OSError, ValidationError):
+                continue
+            if is_same:
+                return self._load(path)
+        return None
+
+    def _load(self, path: Path) -> JobResult | None:
         try:
             record = JobRecord.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):
@@ -104,7 +126,13 @@ class JobCache:
         path.touch()  # when it was last of use
         return JobResult(record, found)
 
-    def put(self, manifest: Manifest, files: Mapping[str, bytes], kept_folder: Path | None) -> None:
+    def put(
+        self,
+        manifest: Manifest,
+        files: Mapping[str, bytes],
+        kept_folder: Path | None,
+        read: str | None = None,
+    ) -> None:
         """Record what a job gave.
 
         Parameters
@@ -113,6 +141,8 @@ class JobCache:
             The declared files, by path below the plate's results.
         kept_folder : Path or None
             The folder of the well's kept images.
+        read : str, optional
+            What tells that another job reads the same, without reading images.
 
         Raises
         ------
@@ -122,9 +152,9 @@ class JobCache:
         for content in files.values():
             self.files.put_bytes(content)
         kept = {} if kept_folder is None else self._put_folder(kept_folder)
-        record = JobRecord(manifest=manifest, kept=kept)
-        read = {"inputs": manifest.inputs, "special": manifest.special}
-        path = self._folder(manifest.digest, manifest.well) / _name(read)
+        record = JobRecord(manifest=manifest, kept=kept, read=read)
+        content_read = {"inputs": manifest.inputs, "special": manifest.special}
+        path = self._folder(manifest.digest, manifest.well) / _name(content_read)
         with replace_file(path, durable=False) as stream:
             stream.write(record.model_dump_json().encode())
 

@@ -3,9 +3,11 @@
 import logging
 import subprocess
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from openhcs_core.errors import InputDataError
+from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.job import Job
 
 logger = logging.getLogger(__name__)
@@ -27,8 +29,8 @@ class Recomputer:
 
     job: Job
 
-    def __call__(self, step: str, well: str) -> None:
-        """Recompute the images of `step` for `well`.
+    def __call__(self, step: str, well: str, planes: Collection[PlaneKey] = ()) -> None:
+        """Recompute the images of `step` for `well`: all of them, whichever are needed.
 
         Raises
         ------

@@ -1,5 +1,6 @@
 """A job uses the library versions that its plan names, or does not run."""
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from openhcs_core.errors import ConfigError
@@ -36,6 +37,7 @@ def check_versions(plan: StepPlan) -> None:
         )
 
 
+@cache
 def _installed(library: str) -> str:
     try:
         return version(library)

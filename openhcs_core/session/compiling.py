@@ -36,6 +36,7 @@ from openhcs_core.plan import (
 from openhcs_core.registry import RegistryService
 from openhcs_core.registry.user_source import absolute
 from openhcs_core.runtime import Location
+from openhcs_core.session.failed_apart import with_failed_apart
 from openhcs_core.session.index_files import index_text
 from openhcs_core.session.leftovers import find_leftovers
 from openhcs_core.session.plates import OpenPlate, open_plate
@@ -232,7 +233,7 @@ def _compile_plate(
     )
     plate_map = plate.plate_map
     plan = compile_plate(request, None if plate_map is None else plate_map.digest)
-    plan = with_lasting_plans(plan, config.results)
+    plan = with_failed_apart(with_lasting_plans(plan, config.results), config.results)
     files = emit_plan_files(plan) | _plate_files(plate, config)
     warnings = [*plate.index.warnings, *find_warnings(plan, request)]
     if plate_map is not None:

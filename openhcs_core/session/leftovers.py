@@ -11,9 +11,9 @@ from openhcs_core.plan import (
     OWN_FOLDERS,
     SPECIAL_FOLDER,
     PlatePlan,
-    benchmark_path,
     failure_path,
     index_path,
+    job_scopes,
     kept_well_folder,
     log_path,
     manifest_path,
@@ -133,10 +133,10 @@ def _recorded(plate: PlatePlan) -> Iterator[str]:
     yield from emit_plan_files(plate)
     yield from map(index_path, plate.wells)
     yield from (f".kept/{plan.step_name}" for plan in plate.steps)
+    yield from (scope.benchmark for scope in job_scopes(plate))
     targets = [(plan.step_name, well) for plan in plate.steps for well in plate.targets(plan)]
     for step, well in targets:
         yield manifest_path(step, well)
-        yield benchmark_path(step, well)
     targets += [(table.step_name, table.file) for table in plate.tables]
     targets += [(store.step_name, "store") for store in plate.stores]
     for step, target in targets:

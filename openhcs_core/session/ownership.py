@@ -29,7 +29,7 @@ _WRITTEN = "|".join((*OUTPUT_FOLDERS.values(), SPECIAL_FOLDER))
 _RECORDS = (
     rf"manifests/{_STEP}/{_WELL}\.json",
     rf"logs/{_STEP}/[^/]+\.(?:log|failure\.json)",
-    rf"benchmarks/{_STEP}/{_WELL}\.tsv",
+    rf"benchmarks/{_STEP}/{_WELL}(?:-{_WELL})?(?:\.fused)?\.tsv",
     rf"\.kept/{_STEP}/.+",
     rf"plan/{_STEP}/[^/]+\.json",
 )

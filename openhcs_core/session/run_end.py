@@ -23,6 +23,7 @@ from openhcs_core.plan import (
 )
 from openhcs_core.runtime import write_partial_table
 from openhcs_core.session.compiling import Compilation
+from openhcs_core.session.failed_apart import remember_failed
 from openhcs_core.session.status import JobStatus, LastRun, PlateStatus, read_status
 from openhcs_core.storage import replace_file
 
@@ -39,6 +40,7 @@ def end_run(compilation: Compilation, run: LastRun) -> str:
     """
     lines = []
     plates = read_status(compilation, run)
+    remember_failed(compilation.compiled.results, dict(_failed_in_batches(plates)))
     for status in plates:
         folder = Path(compilation.compiled.results) / status.plate.name
         lines += [_headline(status, folder), *_describe_failures(status, folder)]
@@ -49,6 +51,12 @@ def end_run(compilation: Compilation, run: LastRun) -> str:
     if not all(status.is_done for status in plates):
         lines.append("The same command again does what is not done, and repeats nothing else.")
     return "\n".join(lines)
+
+
+def _failed_in_batches(plates: list[PlateStatus]) -> Iterator[tuple[str, list[str]]]:
+    for status in plates:
+        if status.plate.batches:
+            yield status.plate.name, sorted({job.well for job in status.failed if job.well})
 
 
 def _write_status(status: PlateStatus, folder: Path) -> list[str]:

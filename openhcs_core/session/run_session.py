@@ -28,7 +28,9 @@ from openhcs_core.session.manifests import sort_manifests
 from openhcs_core.session.output_names import remember_outputs
 from openhcs_core.session.plan_history import keep_replaced
 from openhcs_core.session.progress import NeededJob, plan_run
+from openhcs_core.session.regrouped import read_cut, settle_regrouped
 from openhcs_core.session.run_end import end_run, forget_last_run
+from openhcs_core.session.shared_jobs import put_back_shared
 from openhcs_core.session.status import LastRun, PlateStatus, read_status
 from openhcs_core.session.unfinished import remove_unfinished
 from openhcs_core.session.well_plans import remove_unused_plans
@@ -75,6 +77,7 @@ class RunSession:
         if lock.take() or (changed_files(files) and lock.take(_COMPILE_WAIT_S)):
             ahead = set_back_future_times(compilation.compiled)
             changed = {path: files[path] for path in changed_files(files)}
+            cut = read_cut(results)
             keep_replaced(compilation.compiled, list(changed))
             times = FileTimes(results)
             times.write(changed, compilation.compiled)
@@ -83,6 +86,7 @@ class RunSession:
             remove_unused_plans(compilation.compiled, times)
             sort_manifests(compilation.compiled, files)
             remove_manifests_of_lost_images(compilation.compiled)
+            settle_regrouped(compilation.compiled, files, cut)
             return compilation if ahead is None else _warned(compilation, ahead)
         if differing := changed_files(files):
             raise RunLockedError(
@@ -150,6 +154,7 @@ class RunSession:
         """
         if self._lock is None or self._compilation is None:
             return ""
+        put_back_shared(self._compilation.compiled)
         text = end_run(self._compilation, LastRun(self._lock.signed))
         return "\n".join(filter(None, (text, keep_cache_size(self._compilation))))
 

@@ -21,6 +21,7 @@ from openhcs_core.runtime import Manifest, read_failure, read_manifest
 from openhcs_core.session.compiling import Compilation
 from openhcs_core.session.manifests import manifest_place
 from openhcs_core.session.plan_history import old_indices, read_old_plan
+from openhcs_core.session.snakemake_records import SnakemakeRecords
 from openhcs_core.session.why.index_changes import find_image_changes
 from openhcs_core.session.why.origins import with_origins
 from openhcs_core.session.why.plan_differences import find_differences
@@ -41,7 +42,6 @@ from openhcs_core.session.why.reasons import (
     Why,
 )
 from openhcs_core.session.why.rerun import Foreteller, Verdict, modified_s
-from openhcs_core.session.why.snakemake_records import SnakemakeRecords
 
 
 def explain_rerun(compilation: Compilation, plate: str, step: str, well: str) -> Why:

@@ -34,7 +34,7 @@ from openhcs_core.session.compiling import Compilation
 from openhcs_core.session.file_times import FileTimes
 from openhcs_core.session.files import holds
 from openhcs_core.session.manifests import Manifests, manifest_place
-from openhcs_core.session.why.snakemake_records import Record, SnakemakeRecords
+from openhcs_core.session.snakemake_records import Record, SnakemakeRecords
 
 _NS = 1e9
 _MOST_CHECKED_BYTES = 1_000_000

@@ -13,6 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 _FOLDER = Path(".snakemake")
+_TIMESTAMP = ".snakemake_timestamp"
+"""File in a ``directory()`` output that carries the folder's time."""
 _NAME_MAX = 255
 _FORMAT_VERSION = 6
 """Of records whose params, input and code can be relied on."""
@@ -71,6 +73,10 @@ class SnakemakeRecords:
         """Return whether the job that makes an output was started and has not ended."""
         return self._path("incomplete", output).exists()
 
+    def forget(self, output: str) -> None:
+        """Remove the record of an output: Snakemake goes by times and by what is missing."""
+        self._path("metadata", output).unlink(missing_ok=True)
+
     def _path(self, kind: str, output: str) -> Path:
         """Return where Snakemake puts a record; long names are cut into folders."""
         name = urlsafe_b64encode(output.encode()).decode()
@@ -78,3 +84,17 @@ class SnakemakeRecords:
             name[start : start + _NAME_MAX - 1] for start in range(0, len(name), _NAME_MAX - 1)
         ]
         return self._folder.joinpath(kind, *(f"@{part}" for part in parts[:-1]), parts[-1])
+
+
+def timestamp_of(path: Path) -> Path:
+    """Return what carries the time of an output: a folder has a file for it."""
+    stamp = path / _TIMESTAMP
+    return stamp if path.is_dir() and stamp.exists() else path
+
+
+def modified_ns(path: Path) -> int | None:
+    """Return a modification time as Snakemake takes it, in ns; None of what is not there."""
+    try:
+        return timestamp_of(path).stat().st_mtime_ns
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,115 @@
+"""Jobs that are cut in another way than before: what is done stays done.
+
+Snakemake would run a job again because its rule has other inputs and another command, or because
+outputs that were made by several jobs are of several times. Where all that a job of the new cut
+makes is there and of today, its records are forgotten and its files get one time.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from openhcs_core.plan import (
+    CompiledPipeline,
+    JobScope,
+    PlatePlan,
+    TablePlan,
+    job_scopes,
+    kept_well_target,
+    manifest_path,
+    table_path,
+    well_files,
+    well_table_paths,
+)
+from openhcs_core.session.manifests import Manifests
+from openhcs_core.session.snakemake_records import SnakemakeRecords, modified_ns, timestamp_of
+
+_INDEX = ".plan/plan.json"
+
+
+def read_cut(results: str) -> Any:
+    """Return how the last compilation cut the jobs of each plate; nothing when there was none."""
+    try:
+        return json.loads(Path(results, _INDEX).read_bytes())["plates"]
+    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        return {}
+
+
+def settle_regrouped(compiled: CompiledPipeline, texts: Mapping[str, str], before: Any) -> None:
+    """Let jobs that are done look done to Snakemake where they are cut anew.
+
+    To be called under the lock, when manifests that are not of today have been put aside.
+
+    Parameters
+    ----------
+    texts : mapping of str to str
+        Text of generated files by path.
+    before : mapping
+        See :func:`read_cut`.
+    """
+    for plate in compiled.plates:
+        if plate.name in before and _cut(before[plate.name]) != _cut(
+            {"runs": plate.runs, "batches": plate.batches}
+        ):
+            _Plate(compiled.results, plate, texts).settle()
+
+
+def _cut(plate: Mapping[str, Any]) -> list[list[list[str]]]:
+    return [[list(part) for part in plate.get(key, ())] for key in ("runs", "batches")]
+
+
+class _Plate:
+    """Results of one plate."""
+
+    def __init__(self, results: str, plate: PlatePlan, texts: Mapping[str, str]) -> None:
+        self._plate, self._folder = plate, Path(results, plate.name)
+        self._manifests = Manifests(results, plate, texts)
+        self._steps = {plan.step_name: plan for plan in plate.steps}
+        self._records = SnakemakeRecords()
+        self._now = time.time_ns()
+
+    def settle(self) -> None:
+        """Give every job that is done one time and no records; then tables made from them."""
+        whole = [table for table in self._plate.tables if self._is_made(table)]
+        for scope in job_scopes(self._plate):
+            outputs = [self._folder / name for name in self._outputs(scope)]
+            if self._is_done(scope, outputs):
+                for path in outputs:
+                    self._records.forget(str(path))
+                    self._touch(path)
+                self._touch(self._folder / scope.benchmark)
+        for table in whole:
+            self._touch(self._folder / table_path(table.step_name, table.file))
+
+    def _outputs(self, scope: JobScope) -> Iterator[str]:
+        for step, well in scope.members:
+            plan = self._plate.step_plan(self._steps[step], well)
+            yield manifest_path(step, well)
+            yield from (file.path(step, well) for file in well_files(plan))
+            if plan.store is not None:
+                yield kept_well_target(plan, well)
+
+    def _is_done(self, scope: JobScope, outputs: list[Path]) -> bool:
+        return all(
+            path.exists() and not self._records.is_unfinished(str(path)) for path in outputs
+        ) and all(
+            self._manifests.is_current(self._plate.step_plan(self._steps[step], well), well)
+            for step, well in scope.members
+        )
+
+    def _is_made(self, table: TablePlan) -> bool:
+        """Return whether a plate table is there and no older than what it joins."""
+        made = modified_ns(self._folder / table_path(table.step_name, table.file))
+        joined = [
+            modified_ns(self._folder / name)
+            for well in table.wells
+            for name in well_table_paths(table, well)
+        ]
+        return made is not None and all(time is not None and time <= made for time in joined)
+
+    def _touch(self, path: Path) -> None:
+        if path.exists():
+            os.utime(timestamp_of(path), ns=(self._now, self._now))
