@@ -11,6 +11,7 @@ from openhcs_core.cli.explanation import FORMATS, render_value, shorten_origin
 from openhcs_core.constants import Backend
 from openhcs_core.errors import EXIT_STOPPED, shortened
 from openhcs_core.session.why import (
+    DoneTogether,
     EarlierChanged,
     EarlierRuns,
     Failed,
@@ -66,7 +67,7 @@ def _made_from(made: MadeFrom) -> str:
 
 def _in_line(reason: Reason) -> str:
     """Return a reason as a part of a line."""
-    if isinstance(reason, EarlierRuns):
+    if isinstance(reason, EarlierRuns | DoneTogether):
         return _headline(reason)
     first, *more = _describe(reason)
     hidden = len(more) - _MOST_IN_A_LINE
@@ -74,9 +75,11 @@ def _in_line(reason: Reason) -> str:
     return f"{first} {'; '.join(parts)}" if parts else first
 
 
-def _headline(reason: EarlierRuns) -> str:
+def _headline(reason: EarlierRuns | DoneTogether) -> str:
     because = "; ".join(map(_in_line, reason.reasons))
-    return f"step {reason.step} runs first: {because}"
+    if isinstance(reason, EarlierRuns):
+        return f"step {reason.step} runs first: {because}"
+    return f"its job does step {reason.step} of well {reason.well} as well, which runs: {because}"
 
 
 @singledispatch
@@ -175,6 +178,11 @@ def _time(mtime_ns: int | str | None) -> str:
 
 @_describe.register
 def _(reason: EarlierRuns) -> list[str]:
+    return [_headline(reason)]
+
+
+@_describe.register
+def _(reason: DoneTogether) -> list[str]:
     return [_headline(reason)]
 
 

@@ -3,20 +3,21 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
 from openhcs_core.testing.plates import image_path
 
 PIPELINE = """
-functions: [mine.py]
 steps:
   - {name: clean, func: {openhcs:tophat: {selem_radius: 10}}}
   - {name: smooth, func: {skimage:filters.gaussian: {sigma: 1}}}
   - {name: count, func: {openhcs:count_cells_single_channel: {min_area: 20}}}
 overrides:
   - {wells: [A02], set: {count: {min_area: 30}}}
-""".replace("functions: [mine.py]\n", "")
+"""
 STEPS = ("clean", "smooth", "count")
 _COMMAND = re.compile(r"openhcs-core run-step (.*--well .*) --digest")
 
@@ -46,6 +47,12 @@ def _new_project(small_project, columns, folder="small"):
     return project
 
 
+def _why(project, step, well):
+    command = [sys.executable, "-m", "openhcs_core", "why", step, well]
+    run = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=True)
+    return run.stdout
+
+
 def _done(project, *arguments):
     run = project.snakemake(*arguments)
     assert run.returncode == 0, run.output
@@ -69,7 +76,11 @@ def test_jobs_cut_anew_repeat_nothing_and_give_the_same_bytes(small_project, tmp
     assert "Nothing to be done" in _done(project).output
     assert project.tracked_bytes() == of_steps
 
+    assert "up to date" in _why(project, "clean", "A03")
     project.edit("config/pipeline.yaml", "min_area: 20", "min_area: 25")
+    assert "min_area: 20 → 25" in _why(project, "count", "A01")
+    told = _why(project, "clean", "A02")
+    assert "its job does step count of well A01 as well, which runs: its plan changed" in told
     assert _shared(_done(project)) == batches
     for step, text in [("clean", "taken from the cache"), ("count", "stack 1 of")]:
         assert text in (project.results / f"logs/{step}/A03.log").read_text()

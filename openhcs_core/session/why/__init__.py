@@ -6,6 +6,7 @@ A room of its own, so that runs do not pay for importing what ``openhcs-core why
 from openhcs_core.session.why.answer import explain_rerun
 from openhcs_core.session.why.plan_differences import PlanDifference, find_differences
 from openhcs_core.session.why.reasons import (
+    DoneTogether,
     EarlierChanged,
     EarlierRuns,
     Failed,
@@ -24,6 +25,7 @@ from openhcs_core.session.why.reasons import (
 )
 
 __all__ = [
+    "DoneTogether",
     "EarlierChanged",
     "EarlierRuns",
     "Failed",

@@ -11,8 +11,8 @@ from openhcs_core.errors import InputDataError
 from openhcs_core.plan import (
     PLATE_TARGET,
     PlatePlan,
-    benchmark_path,
     encode_plan,
+    find_job,
     log_path,
     manifest_path,
     plan_digest,
@@ -26,6 +26,7 @@ from openhcs_core.session.why.index_changes import find_image_changes
 from openhcs_core.session.why.origins import with_origins
 from openhcs_core.session.why.plan_differences import find_differences
 from openhcs_core.session.why.reasons import (
+    DoneTogether,
     EarlierChanged,
     EarlierRuns,
     Failed,
@@ -42,6 +43,9 @@ from openhcs_core.session.why.reasons import (
     Why,
 )
 from openhcs_core.session.why.rerun import Foreteller, Verdict, modified_s
+
+_MOST_TOGETHER = 4
+"""Of a job's other steps and wells that are told of."""
 
 
 def explain_rerun(compilation: Compilation, plate: str, step: str, well: str) -> Why:
@@ -109,8 +113,27 @@ class _Reader:
         """Return why a step would run, the most basic reason first; none when it would not."""
         if step not in self._told:
             is_run = self.verdict(step).would_run
-            self._told[step] = tuple(self._tell(step)) if is_run else ()
+            told = self.reasons_alone(step) if is_run else ()
+            # a job carries one digest of all plans: that it is another one is no reason of a part
+            is_whole = all(isinstance(reason, RuleChanged) for reason in told)
+            others = tuple(self._tell_together(step)) if is_whole else ()
+            self._told[step] = others[:_MOST_TOGETHER] or told
         return self._told[step]
+
+    def reasons_alone(self, step: str) -> tuple[Reason, ...]:
+        """Return a step's own reasons, whatever else its job does."""
+        return tuple(self._tell(step))
+
+    def _tell_together(self, step: str) -> Iterator[Reason]:
+        """Yield what makes a job run that does this step as well."""
+        for other, well in self.verdict(step).together:
+            reader = self if well == self.well else self._reader(well)
+            reasons = reader.reasons_alone(other)
+            if not all(isinstance(reason, RuleChanged) for reason in reasons):
+                yield DoneTogether(step=other, well=well, reasons=reasons)
+
+    def _reader(self, well: str) -> "_Reader":
+        return _Reader(self.compilation, self.number, self.plate, well, self.foreteller)
 
     def made_from(self, step: str) -> MadeFrom | None:
         """Return what a result was made from, None when its manifest cannot be read."""
@@ -176,7 +199,7 @@ class _Reader:
                 of_this_plan=failure.digest in (None, digest),
             )
         started = modified_s(self._folder / log)
-        ended = modified_s(self._folder / benchmark_path(step, well))
+        ended = modified_s(self._folder / find_job(self.plate, step, well).benchmark)
         if started is not None and (ended is None or started > ended):
             return Unfinished(log=log)  # Snakemake measures a job when it has ended well
         full = f"{self._results}/{self.plate.name}/{own}"

@@ -108,6 +108,18 @@ class EarlierRuns(FrozenModel):
     reasons: "tuple[Reason, ...]"
 
 
+class DoneTogether(FrozenModel):
+    """Another step or well that the same job does runs, for reasons of its own.
+
+    This one's result is put back from the cache where it is the same.
+    """
+
+    kind: Literal["done_together"] = "done_together"
+    step: str
+    well: str
+    reasons: "tuple[Reason, ...]"
+
+
 class EarlierChanged(FrozenModel):
     """A step that this one reads has run since.
 
@@ -172,6 +184,7 @@ Reason = Annotated[
     | Unfinished
     | PlanChanged
     | ImagesChanged
+    | DoneTogether
     | EarlierRuns
     | EarlierChanged
     | OutputsMissing
@@ -180,6 +193,7 @@ Reason = Annotated[
     | RuleChanged,
     Field(discriminator="kind"),
 ]
+DoneTogether.model_rebuild()
 EarlierRuns.model_rebuild()
 
 

@@ -8,7 +8,7 @@ Plans and indices count as they will be once compiled; nothing is written here.
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
 from pathlib import Path
@@ -16,76 +16,23 @@ from pathlib import Path
 from openhcs_core.plan import (
     PLATE_TARGET,
     CompiledPipeline,
+    JobScope,
     PlatePlan,
     StepPlan,
-    benchmark_path,
-    index_path,
-    kept_well_target,
-    manifest_path,
-    plan_digest,
-    plan_path,
-    read_names,
-    taken_files,
-    taken_manifests,
-    taken_tables,
-    well_files,
+    find_job,
 )
 from openhcs_core.session.compiling import Compilation
 from openhcs_core.session.file_times import FileTimes
 from openhcs_core.session.files import holds
 from openhcs_core.session.manifests import Manifests, manifest_place
 from openhcs_core.session.snakemake_records import Record, SnakemakeRecords
+from openhcs_core.session.why.job_files import JobFiles, WholeJob, job_files, whole_job
 
 _NS = 1e9
 _MOST_CHECKED_BYTES = 1_000_000
 """Snakemake's ``--max-checksum-file-size``: larger files are never the same."""
 _TIMESTAMP = ".snakemake_timestamp"
 """File in a ``directory()`` output that carries the folder's time."""
-
-
-@dataclass(frozen=True)
-class JobFiles:
-    """What the job of a step and well reads and writes, relative to the plate's results.
-
-    Attributes
-    ----------
-    plan : str
-        The plan file.
-    index : str or None
-        The well's index, for a step that reads the plate.
-    manifests : dict
-        Step it reads images of to its manifest; empty or one.
-    special : dict
-        Earlier step to the special outputs that are taken of it.
-    of_wells, tables : tuple of str
-        Of a step over the plate: indices or manifests of all wells, and plate tables.
-    behind : tuple of str
-        Steps that made these.
-    outputs : tuple of str
-        The manifest first.
-    """
-
-    plan: str
-    index: str | None
-    manifests: dict[str, str]
-    special: dict[str, tuple[str, ...]]
-    outputs: tuple[str, ...]
-    of_wells: tuple[str, ...] = ()
-    tables: tuple[str, ...] = ()
-    behind: tuple[str, ...] = ()
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """All that is read."""
-        special = (path for paths in self.special.values() for path in paths)
-        index = () if self.index is None else (self.index,)
-        own = (self.plan, *index, *self.manifests.values(), *special)
-        return (*own, *self.of_wells, *self.tables)
-
-    @property
-    def steps(self) -> tuple[str, ...]:
-        """The steps that it reads from."""
-        return tuple(dict.fromkeys([*self.manifests, *self.special, *self.behind]))
 
 
 @dataclass(frozen=True)
@@ -105,6 +52,8 @@ class Verdict:
         Parts of the rule that are not as recorded.
     earlier : tuple of str
         Steps it reads from that run.
+    together : tuple of (str, str)
+        Steps and wells that the same job does and that run for reasons of their own.
     is_outdated : bool
         The manifest is of another plan or input: compiling puts it aside.
     """
@@ -116,12 +65,13 @@ class Verdict:
     torn: tuple[str, ...] = ()
     rule: tuple[str, ...] = ()
     earlier: tuple[str, ...] = ()
+    together: tuple[tuple[str, str], ...] = ()
     is_outdated: bool = False
 
     @property
     def would_run(self) -> bool:
         """Whether Snakemake would run the job."""
-        causes = (self.missing, self.newer, self.torn, self.rule, self.earlier)
+        causes = (self.missing, self.newer, self.torn, self.rule, self.earlier, self.together)
         return self.is_outdated or any(causes)
 
 
@@ -169,20 +119,39 @@ class Foreteller:
         self._plans = {plan.step_name: plan for plan in plate.steps}
         self._readers: dict[str, _WellReader] = {}
         self._verdicts: dict[tuple[str, str], Verdict] = {}
+        self._jobs: dict[JobScope, WholeJob] = {}
 
     def judge(self, step: str, target: str) -> Verdict:
         """Return the verdict on a step of a well, or of the plate."""
+        verdict = self._judge_alone(step, target)
+        others = (one for one in self._job(step, target).scope.members if one != (step, target))
+        together = tuple(one for one in others if self._judge_alone(*one).would_run)
+        return replace(verdict, together=together)
+
+    def _judge_alone(self, step: str, target: str) -> Verdict:
+        """Return the verdict, whatever else the same job does."""
         key = (step, target)
         if key not in self._verdicts:
+            job = self._job(step, target)
             if target not in self._readers:
                 self._readers[target] = _WellReader(
                     self._results, self._plate, target, self._texts, self._records
                 )
             plan = self._plate.step_plan(self._plans[step], target)
             self._verdicts[key] = self._readers[target].judge(
-                plan, lambda earlier: self.first_run(earlier, target) is not None
+                plan,
+                job,
+                lambda earlier: (
+                    earlier not in job.scope.steps and self.first_run(earlier, target) is not None
+                ),
             )
         return self._verdicts[key]
+
+    def _job(self, step: str, target: str) -> WholeJob:
+        scope = find_job(self._plate, step, target)
+        if scope not in self._jobs:
+            self._jobs[scope] = whole_job(self._plate, scope)
+        return self._jobs[scope]
 
     def first_run(self, step: str, reader: str) -> str | None:
         """Return the first target of a step that would run, of those that a job reads.
@@ -195,39 +164,6 @@ class Foreteller:
         targets = self._plate.targets(self._plans[step])
         chosen = (reader,) if reader in targets else targets
         return next((one for one in chosen if self.judge(step, one).would_run), None)
-
-
-def job_files(plate: PlatePlan, plan: StepPlan, well: str) -> JobFiles:
-    """Return what the rule of a step has as input and output for a well."""
-    step = plan.step_name
-    has_own = well in plate.well_steps.get(step, {})
-    outputs = [manifest_path(step, well), *(file.path(step, well) for file in well_files(plan))]
-    if plan.store is not None:
-        outputs.append(kept_well_target(plan, well))
-    special = {
-        giver: tuple(file.path(giver, well) for file in files)
-        for giver, files in taken_files(plan).items()
-    }
-    if plan.is_plate_wide:
-        sources = () if plan.source is None else (plan.source,)
-        others = {*taken_tables(plan), *taken_manifests(plan, well).values()}
-        return JobFiles(
-            plan=plan_path(step),
-            index=None,
-            manifests={},
-            special=special,
-            outputs=tuple(outputs),
-            of_wells=tuple(name for name in read_names(plan, well) if name not in others),
-            tables=taken_tables(plan),
-            behind=(*sources, *(table.step for table in plan.tables)),
-        )
-    return JobFiles(
-        plan=plan_path(step, well if has_own else None),
-        index=index_path(well) if plan.source is None else None,
-        manifests={} if plan.source is None else {plan.source: manifest_path(plan.source, well)},
-        special=special,
-        outputs=tuple(outputs),
-    )
 
 
 @dataclass
@@ -245,7 +181,7 @@ class _WellReader:
     def _manifests(self) -> Manifests:
         return Manifests(self.results, self.plate, self.texts)
 
-    def judge(self, plan: StepPlan, would_run: Callable[[str], bool]) -> Verdict:
+    def judge(self, plan: StepPlan, job: WholeJob, would_run: Callable[[str], bool]) -> Verdict:
         """Return the verdict on a step; `would_run` tells of those that it reads from."""
         files = job_files(self.plate, plan, self.well)
         missing = [name for name in files.outputs if not self._path(name).exists()]
@@ -253,25 +189,25 @@ class _WellReader:
             plan=plan,
             files=files,
             missing=tuple(missing),
-            newer=tuple(self._newer(files, plan.step_name)),
+            newer=tuple(self._newer(files, job)),
             torn=tuple(
                 name
                 for name in files.outputs
                 if name not in missing and self.records.is_unfinished(self._full(name))
             ),
-            rule=tuple(self._rule_changes(files, plan)),
+            rule=tuple(self._rule_changes(job)),
             earlier=tuple(step for step in files.steps if would_run(step)),
             is_outdated=not self._manifests.is_current(plan, self.well),
         )
 
-    def _newer(self, files: JobFiles, step: str) -> Iterator[str]:
-        made = [self._path(name) for name in files.outputs]
-        made.append(self._path(benchmark_path(step, self.well)))  # counts as an output
+    def _newer(self, files: JobFiles, job: WholeJob) -> Iterator[str]:
+        made = [self._path(name) for name in job.outputs]
+        made.append(self._path(job.scope.benchmark))  # counts as an output
         times = [time for path in made if (time := modified_s(path)) is not None]
         oldest = min(times, default=inf)
         for name in files.inputs:
-            time = self._time(name)
-            if time is not None and time > oldest and not self._is_same(name, files):
+            time = self._time(name) if name in job.inputs else None
+            if time is not None and time > oldest and not self._is_same(name, job):
                 yield name
 
     def _time(self, name: str) -> float | None:
@@ -291,11 +227,11 @@ class _WellReader:
             self._held[name] = holds(self._path(name), text)
         return not self._held[name]
 
-    def _is_same(self, name: str, files: JobFiles) -> bool:
+    def _is_same(self, name: str, job: WholeJob) -> bool:
         """Return whether all outputs were made from just this content, by their records."""
         text = self.texts.get(self._full(name))
         content = self._path(name).read_bytes() if text is None else text.encode()
-        records = self._records(files)
+        records = self._records(job)
         recorded = {
             (record.input_checksums or {}).get(self._full(name)) if record else None
             for record in records
@@ -303,22 +239,22 @@ class _WellReader:
         checksum = f"sha256:{hashlib.sha256(content).hexdigest()}"
         return len(content) <= _MOST_CHECKED_BYTES and recorded == {checksum}
 
-    def _rule_changes(self, files: JobFiles, plan: StepPlan) -> Iterator[str]:
-        records = self._records(files)
+    def _rule_changes(self, job: WholeJob) -> Iterator[str]:
+        records = self._records(job)
         known = [record for record in records if record is not None and record.is_current]
         if len(known) < len(records):  # without them Snakemake does not compare
             return
-        digest, inputs = plan_digest(plan), sorted(map(self._full, files.inputs))
+        inputs = sorted(map(self._full, job.inputs))
         rules = self.texts[f"{self.results}/.plan/rules.smk"]
-        if any(record.params not in (None, [repr(digest)]) for record in known):
+        if any(record.params not in (None, [repr(job.digest)]) for record in known):
             yield "params"
         if any(record.input not in (None, inputs) for record in known):
             yield "input"
         if any(record.code is not None and _literal(record.code) not in rules for record in known):
             yield "code"
 
-    def _records(self, files: JobFiles) -> list[Record | None]:
-        return [self.records.find(self._full(name)) for name in files.outputs]
+    def _records(self, job: WholeJob) -> list[Record | None]:
+        return [self.records.find(self._full(name)) for name in job.outputs]
 
     def _full(self, name: str) -> str:
         return f"{self.results}/{self.plate.name}/{name}"
