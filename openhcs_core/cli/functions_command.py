@@ -19,6 +19,7 @@ _CONTRACTS = {
     ProcessingContract.FLEXIBLE: "on a volume along z, slice by slice along anything else",
     ProcessingContract.VOLUMETRIC_TO_SLICE: "on a whole stack, and gives one slice",
     ProcessingContract.PLATE: "once for all wells (scope: plate), and gives no image",
+    ProcessingContract.BATCH_2D: "on a whole stack, each slice alone",
 }
 _KINDS = {"integer": "whole number", "boolean": "true or false", "string": "text", "null": "null"}
 _KINDS |= {"array": "a number an axis"}

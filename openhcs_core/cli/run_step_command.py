@@ -16,6 +16,7 @@ from openhcs_core.runtime import (
     execute_shared_job,
     execute_step,
     gather_table,
+    naming_out_of_memory,
     recorded,
     write_store_metadata,
 )
@@ -71,7 +72,7 @@ def run_step_command(
         raise click.UsageError("--images-only is for one step of one well")
     job = Job(plate_dir, steps[0], digest)
     try:
-        with naming_full_disk(plate_dir):
+        with naming_full_disk(plate_dir), naming_out_of_memory(f"step {steps[0]!r}"):
             _start_log(log)
             if images_only:
                 compute_images(job, wells[0], RegistryService().load)
@@ -107,7 +108,7 @@ class _LogFile(logging.FileHandler):
 
 def _run_recorded(job: Job, well: str | None, table: str | None) -> None:
     """Do the job; when it fails, leave a record of why."""
-    with recorded(job, well or table or "store"):
+    with recorded(job, well or table or "store"), naming_out_of_memory(f"step {job.step!r}"):
         if well == PLATE_TARGET:
             execute_plate_step(job, RegistryService().load)
         elif well is not None:

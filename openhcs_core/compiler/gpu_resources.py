@@ -50,6 +50,7 @@ def _assign(plan: StepPlan, request: CompileRequest, errors: ErrorList) -> JobRe
         runtime_min=settings.runtime or _RUNTIME_MIN,
         gpu=gpu,
         gpu_model=settings.gpu_model if gpu else None,
+        is_gpu_needed=bool(gpu) and (settings.gpu, settings.gpu_model) != (None, None),
     )
 
 

@@ -19,6 +19,7 @@ LIBRARIES = frozenset({"openhcs", "skimage", "scipy", "cle", "cupy", "cucim", "t
 
 Name = Annotated[str, AfterValidator(check_name)]
 FilePath = Annotated[str, AfterValidator(check_path)]
+Fallback = Literal["cpu_roundtrip", "oom_split", "oom_cpu"]
 Well = Annotated[str, StringConstraints(pattern=rf"^{WELL_REGEX}$")]
 
 
@@ -73,6 +74,13 @@ def _check_modules(paths: tuple[str, ...]) -> tuple[str, ...]:
                 f"{other} and {path} would both be '{PurePath(path).stem}:'; rename one"
             )
     return paths
+
+
+def _check_fallbacks(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"named twice: {', '.join(twice)}; name each once")
+    return names
 
 
 WellSelection = Annotated[str | tuple[str, ...], AfterValidator(_check_selection)]
@@ -206,7 +214,12 @@ class WorkflowConfig(FrozenModel):
         Literal["report"], Field(description="A failed well is reported; the others finish")
     ] = "report"
     fallbacks: Annotated[
-        tuple[str, ...], Field(max_length=0, description="No fallback exists yet")
+        tuple[Fallback, ...],
+        AfterValidator(_check_fallbacks),
+        Field(
+            description="What jobs may do when memory runs out in a function that declares "
+            "oom_recovery; the result is the same"
+        ),
     ] = ()
     execution: ExecutionConfig = ExecutionConfig()
     storage: VFSConfig = VFSConfig()

@@ -30,8 +30,7 @@ def with_area(
     if largest is not None:
         keep &= areas <= largest
     keep[0] = False
-    kept: NDArray[np.int32] = np.where(keep, np.arange(keep.size, dtype=np.int32), 0)
-    return kept.take(labels)
+    return np.where(keep[labels], labels, 0).astype(np.int32, copy=False)
 
 
 def typical_diameter(labels: "NDArray[Any]") -> float:

@@ -21,7 +21,17 @@ from openhcs_core.memory.frameworks import (
     installed_memory_types,
     remedy_for,
 )
+from openhcs_core.memory.gpu_cleanup import (
+    cleanup_all_gpu_frameworks,
+    cleanup_cupy_gpu,
+    cleanup_gpu_memory_by_framework,
+    cleanup_jax_gpu,
+    cleanup_pyclesperanto_gpu,
+    cleanup_pytorch_gpu,
+    cleanup_tensorflow_gpu,
+)
 from openhcs_core.memory.layout import ArrayFacts, ArrayLayout
+from openhcs_core.memory.out_of_memory import is_out_of_memory
 from openhcs_core.memory.routes import (
     ConversionHop,
     ConversionMethod,
@@ -40,6 +50,13 @@ __all__ = [
     "Framework",
     "FrameworkEntry",
     "cast_array",
+    "cleanup_all_gpu_frameworks",
+    "cleanup_cupy_gpu",
+    "cleanup_gpu_memory_by_framework",
+    "cleanup_jax_gpu",
+    "cleanup_pyclesperanto_gpu",
+    "cleanup_pytorch_gpu",
+    "cleanup_tensorflow_gpu",
     "convert_memory",
     "cupy",
     "detect_memory_type",
@@ -47,6 +64,7 @@ __all__ = [
     "find_route",
     "get_framework",
     "installed_memory_types",
+    "is_out_of_memory",
     "jax",
     "memory_types",
     "numpy",

@@ -18,8 +18,10 @@ class ProcessingContract(Enum):
 
     PURE_3D takes the stack whole; PURE_2D is called once a slice; FLEXIBLE is
     called with a volume along z and once a slice along anything else;
-    VOLUMETRIC_TO_SLICE takes the stack whole and returns one slice. PLATE is called once for
-    all wells, in steps with ``scope: plate`` (:func:`plate_function`).
+    VOLUMETRIC_TO_SLICE takes the stack whole and returns one slice; BATCH_2D
+    takes the stack whole but treats each slice alone, as if it were the only
+    one: it may be called with fewer slices where memory runs out. PLATE is called
+    once for all wells, in steps with ``scope: plate`` (:func:`plate_function`).
     """
 
     PURE_3D = "pure_3d"
@@ -27,6 +29,7 @@ class ProcessingContract(Enum):
     FLEXIBLE = "flexible"
     VOLUMETRIC_TO_SLICE = "volumetric_to_slice"
     PLATE = "plate"
+    BATCH_2D = "batch_2d"
 
 
 class SpecialOutput(NamedTuple):

@@ -324,6 +324,11 @@ def failure_path(step: str, target: str) -> str:
     return f"logs/{step}/{target}.failure.json"
 
 
+def fallbacks_path(step: str, well: str) -> str:
+    """Return the path of the record of what a job did because memory had run out."""
+    return f"logs/{step}/{well}.fallbacks.json"
+
+
 def benchmark_path(step: str, well: str) -> str:
     """Return the path of a job's measurements."""
     return f"benchmarks/{step}/{well}.tsv"

@@ -200,12 +200,15 @@ class JobResources(FrozenModel):
         How many; 0 where the step's functions need none, or run on the CPU.
     gpu_model : str or None
         The scheduler's name of the model that it has to be.
+    is_gpu_needed : bool
+        The pipeline says itself how many or of which model.
     """
 
     mem_mb: int
     runtime_min: int
     gpu: int = 0
     gpu_model: str | None = None
+    is_gpu_needed: bool = False
 
 
 class TablePlan(FrozenModel):

@@ -1,16 +1,18 @@
 """The runtime: jobs that carry out plans. It never plans and never imports Snakemake."""
 
 from openhcs_core.runtime.cache import OBJECTS_FOLDER, ImageCache
-from openhcs_core.runtime.calls import libraries_of
 from openhcs_core.runtime.digests import combined_digest, label_digest, plane_digest
 from openhcs_core.runtime.execute_step import compute_images, execute_step, restore_step
 from openhcs_core.runtime.failures import read_failure, record_lost, recorded
+from openhcs_core.runtime.fallbacks import FallbackRecord, read_fallbacks
 from openhcs_core.runtime.inputs import PlateInput
 from openhcs_core.runtime.job import Job, Location
 from openhcs_core.runtime.job_cache import FILES_FOLDER, IMAGES_FOLDER, JOBS_FOLDER, JobCache
 from openhcs_core.runtime.kept_images import image_metadata, plate_layout, write_store_metadata
 from openhcs_core.runtime.lock import RunLock
 from openhcs_core.runtime.manifest import Manifest, encode_manifest, manifest_digest, read_manifest
+from openhcs_core.runtime.means import libraries_of
+from openhcs_core.runtime.out_of_memory import FallbackUse, naming_out_of_memory
 from openhcs_core.runtime.plate_images import digest_of_taken
 from openhcs_core.runtime.plate_steps import execute_plate_step
 from openhcs_core.runtime.read_records import find_read_record, records_digest
@@ -23,6 +25,8 @@ __all__ = [
     "IMAGES_FOLDER",
     "JOBS_FOLDER",
     "OBJECTS_FOLDER",
+    "FallbackRecord",
+    "FallbackUse",
     "ImageCache",
     "Job",
     "JobCache",
@@ -45,9 +49,11 @@ __all__ = [
     "label_digest",
     "libraries_of",
     "manifest_digest",
+    "naming_out_of_memory",
     "plane_digest",
     "plate_layout",
     "read_failure",
+    "read_fallbacks",
     "read_manifest",
     "record_lost",
     "recorded",

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from openhcs_core.constants import Component, MemoryType
 from openhcs_core.errors import OutOfMemoryError, StepFunctionError
-from openhcs_core.memory import cast_array, get_framework, stack_slices, unstack_slices
+from openhcs_core.memory import (
+    cast_array,
+    get_framework,
+    is_out_of_memory,
+    stack_slices,
+    unstack_slices,
+)
 from openhcs_core.plan import FunctionPlan, SpecialInputPlan, SpecialOutputPlan
 from openhcs_core.planes import PlaneKey
+from openhcs_core.runtime.means import Means, libraries_of
+from openhcs_core.runtime.out_of_memory import first_line, naming_out_of_memory, run_recovering
 from openhcs_core.runtime.seeds import SEED_PARAMETER, call_seed, seed_generators, seed_parameter
 from openhcs_core.runtime.special_inputs import SpecialSource, choose_value, copied, no_specials
 from openhcs_core.runtime.special_io import StoredValue
@@ -19,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FunctionLoader = Callable[[str], Callable[..., Any]]
+ALONE = Means()
+"""No GPU, no fallbacks."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,7 @@ def run_chain(
     plan_digest: str = "",
     *,
     may_take: bool = False,
+    means: Means = ALONE,
 ) -> ChainResult:
     """Run functions one after another on a stack of planes.
 
@@ -82,13 +93,15 @@ def run_chain(
     may_take : bool
         Nobody reads the planes again: where they are the slices of one array, the first function
         gets that array instead of a copy.
+    means : Means
+        The job's devices, and what may be done when memory runs out.
 
     Raises
     ------
     StepFunctionError
         A function raised, lacks a special input, or returned something else than it declares.
     OutOfMemoryError
-        Memory ran out in a function.
+        Memory ran out in a function, after all that may be done.
     """
     start = at = tuple(keys)
     # kept for functions after a chain breaker only: a group of planes may be large
@@ -99,11 +112,11 @@ def run_chain(
     for number, function in enumerate(functions, start=1):
         values = _Specials(start if is_projected else None, tuple(specials), special_source)
         who_calls = f"{who}: {function.ref}"
-        call = _Call(function, load(function.ref), who_calls, values, plan_digest, number)
+        call = _Call(function, load(function.ref), who_calls, values, plan_digest, number, means)
         slices = (
             call.run_slices(planes, at)
             if function.slice_by_slice
-            else [call.run(_stacked(planes, whole, function, who_calls), at)]
+            else call.run_stack(planes, at, whole)
         )
         whole = None
         planes = [plane for result in slices for plane in result.planes]
@@ -113,17 +126,6 @@ def run_chain(
         if function.chain_breaker and number < len(functions):
             planes, at, is_projected = first, start, False
     return ChainResult(at, tuple(planes), tuple(specials))
-
-
-def _stacked(
-    planes: Sequence["NDArray[Any]"],
-    whole: "NDArray[Any] | None",
-    function: FunctionPlan,
-    who: str,
-) -> Any:
-    if whole is not None and function.input_memory_type == MemoryType.NUMPY:
-        return whole
-    return stack_slices(planes, function.input_memory_type, who=who)
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,7 @@ class _Call:
     specials: _Specials
     plan_digest: str
     number: int
+    means: Means
 
     def run_slices(
         self, planes: Sequence["NDArray[Any]"], keys: Sequence[PlaneKey]
@@ -181,14 +184,51 @@ class _Call:
         """Call the function once a slice, as ``[1, Y, X]``, or ``[Y, X]`` for library functions."""
         results = []
         for plane, key in zip(planes, keys, strict=True):
-            stack = stack_slices([plane], self.plan.input_memory_type, who=self.who)
-            result = self.run(stack[0] if self.plan.as_2d else stack, (key,))
+            (result,) = self.run_stack([plane], (key,))
             if len(result.planes) != 1:
                 raise StepFunctionError(
                     f"{self.who} returned {len(result.planes)} slices for one; expected one"
                 )
             results.append(result)
         return results
+
+    def run_stack(
+        self,
+        planes: Sequence["NDArray[Any]"],
+        keys: tuple[PlaneKey, ...],
+        whole: "NDArray[Any] | None" = None,
+    ) -> list[ChainResult]:
+        """Call the function with a stack; more than once where memory runs out and it may.
+
+        Parameters
+        ----------
+        whole : ndarray, shape (Z, Y, X), optional
+            What `planes` are the slices of. It is given to a function that is not called again,
+            which may write to it, and to those of libraries, which do not.
+        """
+        recovery = self.means.recovery(self.plan, self.function)
+        is_library = getattr(self.function, "oom_recovery", None) is None
+        takes = self.plan.input_memory_type == MemoryType.NUMPY
+        given = whole if takes and (is_library or not recovery.may_retry) else None
+
+        def call(
+            part: Sequence["NDArray[Any]"],
+            part_keys: tuple[PlaneKey, ...],
+            on_cpu: bool,  # noqa: FBT001  of a callback
+        ) -> ChainResult:
+            with (
+                naming_out_of_memory(self.who),
+                self.means.on_devices(self.plan, on_cpu=on_cpu),
+            ):
+                stack = self._stack(part, on_cpu=on_cpu) if given is None else given
+                return self.run(stack, part_keys)
+
+        return run_recovering(call, planes, keys, recovery)
+
+    def _stack(self, planes: Sequence["NDArray[Any]"], *, on_cpu: bool) -> Any:
+        kind = self.plan.input_memory_type
+        stack = stack_slices(planes, kind, self.means.gpu_id(kind, on_cpu=on_cpu), who=self.who)
+        return stack[0] if self.plan.slice_by_slice and self.plan.as_2d else stack
 
     def run(self, stack: Any, keys: tuple[PlaneKey, ...]) -> ChainResult:
         """Call the function once and take its result apart."""
@@ -235,17 +275,11 @@ def reporting(who: str) -> Iterator[None]:
     """Pass on what a function raises as an error of ours that says who raised it."""
     try:
         yield
-    except MemoryError as error:
-        raise OutOfMemoryError(f"{who} ran out of memory: {error}") from error
     except Exception as error:
         # a step's function may raise anything; it is passed on with its cause
+        if is_out_of_memory(error):
+            raise OutOfMemoryError(f"{who} ran out of memory: {first_line(error)}") from error
         raise StepFunctionError(f"{who} raised {type(error).__name__}: {error}") from error
-
-
-def libraries_of(function: FunctionPlan) -> tuple[MemoryType, ...]:
-    """Return the memory types other than numpy that a function takes or gives."""
-    kinds = dict.fromkeys((function.input_memory_type, function.output_memory_type))
-    return tuple(kind for kind in kinds if kind not in (MemoryType.NUMPY, MemoryType.UNKNOWN))
 
 
 def _keys_after(

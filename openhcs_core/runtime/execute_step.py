@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from openhcs_core.config import visible_gpus
 from openhcs_core.errors import InputDataError
 from openhcs_core.memory import get_framework
 from openhcs_core.plan import (
@@ -30,11 +29,11 @@ from openhcs_core.runtime.calls import (
     FunctionLoader,
     SpecialValue,
     cast_planes,
-    libraries_of,
     run_chain,
 )
 from openhcs_core.runtime.commit import commit, open_input, remember
 from openhcs_core.runtime.digests import label_digest, plane_digest
+from openhcs_core.runtime.fallbacks import FallbackNotes
 from openhcs_core.runtime.groups import group_planes
 from openhcs_core.runtime.held import HeldStacks
 from openhcs_core.runtime.inputs import Recompute, WellInput
@@ -47,6 +46,7 @@ from openhcs_core.runtime.manifest import (
     StackRecord,
     forget_manifest,
 )
+from openhcs_core.runtime.means import Means, job_means, libraries_of
 from openhcs_core.runtime.outputs import Labels, collect_labels, make_files
 from openhcs_core.runtime.read_records import digest_of_read, write_read_record
 from openhcs_core.runtime.recompute import Recomputer
@@ -98,14 +98,14 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     work = _open_work(job, well, load)
     job, plan = work.job, work.plan
     check_versions(plan)
-    _log_devices(plan)
     load = with_user_functions(plan, job.location, load)
     earlier = _find_result(work)
     if earlier is not None:
         _put_back(work, earlier)
         return
     with _image_sink(job, plan, well) as sink:
-        computed = _compute(plan, well, work.source, work.specials, sink, load)
+        with job_means(job, well) as means:
+            computed = _compute(plan, well, work.source, work.specials, sink, load, means)
         read = {
             "inputs": dict(sorted(work.source.digests.items())),
             "special": work.specials.digests,
@@ -175,14 +175,8 @@ def _open_work(job: Job, well: str, load: FunctionLoader) -> _Work:
     job = replace(job, digest=plan_digest(plan))
     source = open_input(job, plan, well, _recomputer(job, load))
     specials = SpecialInputs(job.plate_dir, plan, well)
+    FallbackNotes(job, well).forget_earlier()
     return _Work(job, plan, well, turn, source, specials, read_digest)
-
-
-def _log_devices(plan: StepPlan) -> None:
-    """Say which GPUs a step that can use one was given, where somebody chose for it."""
-    devices = visible_gpus()
-    if devices is not None and any(map(libraries_of, plan.functions)):
-        logger.info("GPUs that this job sees: %s", devices or "none")
 
 
 def _find_result(work: _Work) -> JobResult | None:
@@ -232,7 +226,9 @@ def compute_images(
     load = with_user_functions(plan, job.location, load)
     specials = SpecialInputs(job.plate_dir, plan, well)
     source = open_input(job, plan, well, _recomputer(job, load))
-    _compute(plan, well, source, specials, job.cache, load, _passed_through(plan, well, planes))
+    only = _passed_through(plan, well, planes)
+    with job_means(job, well) as means:
+        _compute(plan, well, source, specials, job.cache, load, means, only)
 
 
 def _recomputer(job: Job, load: FunctionLoader) -> Recompute:
@@ -240,7 +236,7 @@ def _recomputer(job: Job, load: FunctionLoader) -> Recompute:
 
     def recompute(step: str, well: str, planes: Collection[PlaneKey]) -> None:
         if job.held is not None and step in job.held.steps:
-            own = Job(job.plate_dir, step, held=job.held)
+            own = Job(job.plate_dir, step, held=job.held, devices=job.devices)
             compute_images(own, well, load, planes)
         else:
             Recomputer(job)(step, well)
@@ -275,6 +271,7 @@ def _compute(
     specials: SpecialInputs,
     sink: ImageCache,
     load: FunctionLoader,
+    means: Means,
     only: Collection[PlaneKey] = (),
 ) -> _Computed:
     """Run every group of planes through its chain; or those alone that have some planes."""
@@ -300,6 +297,7 @@ def _compute(
             specials,
             digest,
             may_take=source.gives_own_arrays,
+            means=means,
         )
         values[group.value] += result.specials
         made = cast_planes(result.planes, plan.output_dtype, who)

@@ -11,6 +11,7 @@ from openhcs_core.config import FrozenModel
 from openhcs_core.errors import ConfigError, PlanChangedError
 from openhcs_core.plan import LOCATION, StepPlan, plan_digest, plan_path
 from openhcs_core.runtime.cache import ImageCache
+from openhcs_core.runtime.devices import ProcessDevices
 from openhcs_core.runtime.held import HeldStacks
 from openhcs_core.runtime.job_cache import JobCache
 
@@ -18,7 +19,7 @@ P = TypeVar("P", bound=FrozenModel)
 
 
 class Location(FrozenModel):
-    """Where things lie that no plan names, so that moving them reruns nothing.
+    """Where things lie, and what a job may use, that no plan names: changing it reruns nothing.
 
     Attributes
     ----------
@@ -30,12 +31,21 @@ class Location(FrozenModel):
         CSV that is joined into plate tables.
     functions : dict
         Files of user modules, by library name.
+    gpus : dict
+        How many GPUs a step's jobs ask for, for those that ask for any.
+    gpus_needed : tuple of str
+        Steps of which the pipeline says so itself: without a GPU they do not run on the CPU.
+    fallbacks : tuple of str
+        What jobs may do when memory runs out.
     """
 
     plate_path: str
     cache_dir: str
     plate_map: str | None = None
     functions: dict[str, str] = {}
+    gpus: dict[str, int] = {}
+    gpus_needed: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,12 +62,15 @@ class Job:
         Digest of the plan the job was started for; None takes the plan as it is.
     held : HeldStacks or None
         Images that steps of one job hand to each other; None where each has its own job.
+    devices : ProcessDevices or None
+        The GPUs of all that this process does; None where that is this job alone.
     """
 
     plate_dir: Path
     step: str
     digest: str | None = None
     held: HeldStacks | None = None
+    devices: ProcessDevices | None = None
 
     @cached_property
     def location(self) -> Location:

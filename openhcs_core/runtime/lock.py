@@ -42,6 +42,11 @@ class RunLock:
                 self._is_held = True
         return True
 
+    def release(self) -> None:
+        """Give the lock up; it may be taken again."""
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._is_held = False
+
     def sign(self) -> str:
         """Write who holds the lock into the file; return the signature, which is unique.
 

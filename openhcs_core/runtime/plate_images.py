@@ -41,9 +41,15 @@ class PlateImages:
         self._read: dict[str, dict[str, str]] = {well: {} for well in wells}
         self.keys = tuple(key for well in wells for key in open_well(well).keys)
 
-    def stream(self, keys: Sequence[PlaneKey], memory_type: MemoryType, who: str) -> "WellStream":
+    def stream(
+        self,
+        keys: Sequence[PlaneKey],
+        memory_type: MemoryType,
+        who: str,
+        gpu_id: int | None = None,
+    ) -> "WellStream":
         """Return some of the images for one call, as arrays of its function's memory type."""
-        return WellStream(tuple(keys), self, memory_type, who)
+        return WellStream(tuple(keys), self, memory_type, who, gpu_id)
 
     def load(self, keys: Sequence[PlaneKey]) -> "Iterator[NDArray[Any]]":
         """Yield planes ``[Y, X]``, one well after the other."""
@@ -115,11 +121,17 @@ class WellStream:
     """
 
     def __init__(
-        self, keys: tuple[PlaneKey, ...], images: PlateImages, memory_type: MemoryType, who: str
+        self,
+        keys: tuple[PlaneKey, ...],
+        images: PlateImages,
+        memory_type: MemoryType,
+        who: str,
+        gpu_id: int | None = None,
     ) -> None:
         self.keys = keys
         self.error: OpenHCSError | None = None
         self._images, self._memory_type, self._who = images, memory_type, who
+        self._gpu_id = gpu_id
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -129,7 +141,7 @@ class WellStream:
         """Yield every image ``[Y, X]``, an array of its own each time; may be done again."""
         try:
             for plane in self._images.load(self.keys):
-                yield stack_slices([plane], self._memory_type, who=self._who)[0]
+                yield stack_slices([plane], self._memory_type, self._gpu_id, who=self._who)[0]
         except OpenHCSError as error:
             self.error = error
             raise

@@ -21,7 +21,6 @@ from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.calls import (
     FunctionLoader,
     SpecialValue,
-    libraries_of,
     reporting,
     seeded_parameters,
 )
@@ -29,6 +28,7 @@ from openhcs_core.runtime.commit import commit, open_input, remember
 from openhcs_core.runtime.groups import group_planes
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.manifest import FileRecord, Manifest, forget_manifest
+from openhcs_core.runtime.means import Means, job_means, libraries_of
 from openhcs_core.runtime.outputs import make_files
 from openhcs_core.runtime.plate_images import PlateImages
 from openhcs_core.runtime.read_records import digest_of_read, write_read_record
@@ -133,13 +133,15 @@ class _PlateStep:
     def compute(self) -> _Result:
         """Call every function, and return the manifest and the files of what they gave."""
         plan = self._plan
-        for function in plan.functions:
-            for kind in libraries_of(function):
-                get_framework(kind).prepare()  # before a user module loads another library
         values: dict[str | None, list[SpecialValue]] = {group.value: [] for group in plan.groups}
-        for number, call in enumerate(self._calls, start=1):
-            logger.info("call %d of %d: %d images", number, len(self._calls), len(call.keys))
-            values[call.group.value] += self._run(call)
+        with job_means(self._job, PLATE_TARGET) as means:
+            for function in plan.functions:
+                for kind in libraries_of(function):
+                    get_framework(kind).prepare()  # before a user module loads another library
+            for number, call in enumerate(self._calls, start=1):
+                logger.info("call %d of %d: %d images", number, len(self._calls), len(call.keys))
+                with means.on_devices(call.function):
+                    values[call.group.value] += self._run(call, means)
         self._images.read_rest(self._keys)
         files = make_files(plan, PLATE_TARGET, values)
         read = self._read(self._images.digests())
@@ -163,9 +165,10 @@ class _PlateStep:
         special = {**self._specials.digests, **self._tables.digests}
         return {"inputs": dict(sorted(images.items())), "special": dict(sorted(special.items()))}
 
-    def _run(self, call: _Call) -> list[SpecialValue]:
+    def _run(self, call: _Call, means: Means) -> list[SpecialValue]:
         function, who = call.function, f"{self._who}: {call.function.ref}"
-        stream = self._images.stream(call.keys, function.input_memory_type, who)
+        gpu_id = means.gpu_id(function.input_memory_type)
+        stream = self._images.stream(call.keys, function.input_memory_type, who, gpu_id)
         specials = {
             special.name: choose_value(special, call.keys, self._specials(special), who)
             for special in function.special_inputs

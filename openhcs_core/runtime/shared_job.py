@@ -6,6 +6,7 @@ manifest, log and failure record. A well that fails ends there; the others go on
 
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from openhcs_core.errors import (
@@ -14,16 +15,19 @@ from openhcs_core.errors import (
     SupersededError,
     WellsFailedError,
 )
-from openhcs_core.memory import get_framework
 from openhcs_core.plan import JobScope, StepPlan, job_digest, plan_digest
-from openhcs_core.runtime.calls import FunctionLoader, libraries_of
+from openhcs_core.runtime.calls import FunctionLoader
+from openhcs_core.runtime.devices import ProcessDevices
 from openhcs_core.runtime.execute_step import execute_step
 from openhcs_core.runtime.failures import recorded
 from openhcs_core.runtime.held import HeldStacks
 from openhcs_core.runtime.job import Job
+from openhcs_core.runtime.means import libraries_of
+from openhcs_core.runtime.out_of_memory import naming_out_of_memory
 
 logger = logging.getLogger(__name__)
 
+_Plans = dict[tuple[str, str], StepPlan]
 Begin = Callable[[str, str], None]
 """Called with step and well before each is begun."""
 
@@ -51,42 +55,55 @@ def execute_shared_job(
     WellsFailedError
         Some of several wells failed; the others are done.
     """
-    digests = _read_plans(plate_dir, scope, digest)
+    plans = _read_plans(plate_dir, scope, digest)
+    functions = (function for plan in plans.values() for function in plan.functions)
+    libraries = dict.fromkeys(kind for function in functions for kind in libraries_of(function))
     failures: list[tuple[str, OpenHCSError]] = []
-    for well in scope.wells:
-        held = HeldStacks(frozenset(scope.steps)) if len(scope.steps) > 1 else None
-        try:
-            for step in scope.steps:
-                begin(step, well)
-                job = Job(plate_dir, step, digests[step, well], held)
-                with recorded(job, well):
-                    execute_step(job, well, load)
-                if held is not None:
-                    held.hand_on()
-        except SupersededError:
-            raise  # the run that took over does all that is left
-        except OpenHCSError as error:
-            if len(scope.wells) == 1:
-                raise
-            logger.error("%s", error)  # noqa: TRY400  its text is the message
-            failures.append((well, error))
+    with ExitStack() as stack:
+        devices = ProcessDevices(stack, libraries)
+        for well in scope.wells:
+            try:
+                _do_well(plate_dir, scope.steps, well, plans, devices, load, begin)
+            except SupersededError:
+                raise  # the run that took over does all that is left
+            except OpenHCSError as error:
+                if len(scope.wells) == 1:
+                    raise
+                logger.error("%s", error)  # noqa: TRY400  its text is the message
+                failures.append((well, error))
     if failures:
         raise WellsFailedError(len(scope.wells), tuple(failures))
 
 
-def _read_plans(plate_dir: Path, scope: JobScope, digest: str | None) -> dict[tuple[str, str], str]:
-    """Return the digest of each plan, and make the libraries of all ready."""
+def _do_well(
+    plate_dir: Path,
+    steps: tuple[str, ...],
+    well: str,
+    plans: _Plans,
+    devices: ProcessDevices,
+    load: FunctionLoader,
+    begin: Begin,
+) -> None:
+    """Do all steps of one well."""
+    held = HeldStacks(frozenset(steps)) if len(steps) > 1 else None
+    for step in steps:
+        begin(step, well)
+        job = Job(plate_dir, step, plan_digest(plans[step, well]), held, devices)
+        with recorded(job, well), naming_out_of_memory(f"step {step!r}, well {well}"):
+            execute_step(job, well, load)
+        if held is not None:
+            held.hand_on()
+
+
+def _read_plans(plate_dir: Path, scope: JobScope, digest: str | None) -> _Plans:
+    """Return the plan of each step and well."""
     plans: dict[tuple[str, str], StepPlan] = {
         (step, well): Job(plate_dir, step).read_step_plan(well) for step, well in scope.members
     }
-    digests = {member: plan_digest(plan) for member, plan in plans.items()}
-    found = job_digest(list(digests.values()))
+    found = job_digest([plan_digest(plan) for plan in plans.values()])
     if digest not in (None, found):
         raise PlanChangedError(
             f"plans in {plate_dir / 'plan'} changed since this job was planned (expected digest "
             f"{digest}, found {found}); nothing was written, run snakemake again"
         )
-    functions = (function for plan in plans.values() for function in plan.functions)
-    for kind in dict.fromkeys(kind for function in functions for kind in libraries_of(function)):
-        get_framework(kind).prepare()  # before a user module loads another library
-    return digests
+    return plans

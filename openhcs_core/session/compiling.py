@@ -234,7 +234,7 @@ def _compile_plate(
     plate_map = plate.plate_map
     plan = compile_plate(request, None if plate_map is None else plate_map.digest)
     plan = with_failed_apart(with_lasting_plans(plan, config.results), config.results)
-    files = emit_plan_files(plan) | _plate_files(plate, config)
+    files = emit_plan_files(plan) | _plate_files(plate, config, plan)
     warnings = [*plate.index.warnings, *find_warnings(plan, request)]
     if plate_map is not None:
         warnings += plate_map.find_warnings(plate.wells)
@@ -253,13 +253,16 @@ def _cache_root(config: WorkflowConfig) -> Path:
     return Path(config.storage.cache_dir or Path(config.results, ".cache")).resolve()
 
 
-def _plate_files(plate: OpenPlate, config: WorkflowConfig) -> dict[str, str]:
+def _plate_files(plate: OpenPlate, config: WorkflowConfig, plan: PlatePlan) -> dict[str, str]:
     index, settings, results = plate.index, plate.settings, Path(config.results)
     location = Location(
         plate_path=absolute_plate(settings.path),
         cache_dir=str(_cache_root(config)),
         plate_map=settings.plate_map and str(Path(settings.plate_map).resolve()),
         functions={Path(path).stem: absolute(path) for path in config.functions},
+        gpus={step: asked.gpu for step, asked in plan.resources.items() if asked.gpu},
+        gpus_needed=tuple(step for step, asked in plan.resources.items() if asked.is_gpu_needed),
+        fallbacks=config.fallbacks,
     )
     return {
         **{

@@ -12,6 +12,7 @@ from openhcs_core.plan import (
     SPECIAL_FOLDER,
     PlatePlan,
     failure_path,
+    fallbacks_path,
     index_path,
     job_scopes,
     kept_well_folder,
@@ -137,6 +138,7 @@ def _recorded(plate: PlatePlan) -> Iterator[str]:
     targets = [(plan.step_name, well) for plan in plate.steps for well in plate.targets(plan)]
     for step, well in targets:
         yield manifest_path(step, well)
+        yield fallbacks_path(step, well)
     targets += [(table.step_name, table.file) for table in plate.tables]
     targets += [(store.step_name, "store") for store in plate.stores]
     for step, target in targets:

@@ -28,7 +28,7 @@ _STORE = rf"(?:[A-Z]{{1,2}}/(?:[0-9]{{2}}/(?:{_FIELD}|{_GROUP})|{_GROUP})|{_GROU
 _WRITTEN = "|".join((*OUTPUT_FOLDERS.values(), SPECIAL_FOLDER))
 _RECORDS = (
     rf"manifests/{_STEP}/{_WELL}\.json",
-    rf"logs/{_STEP}/[^/]+\.(?:log|failure\.json)",
+    rf"logs/{_STEP}/[^/]+\.(?:log|failure\.json|fallbacks\.json)",
     rf"benchmarks/{_STEP}/{_WELL}(?:-{_WELL})?(?:\.fused)?\.tsv",
     rf"\.kept/{_STEP}/.+",
     rf"plan/{_STEP}/[^/]+\.json",

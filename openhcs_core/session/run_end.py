@@ -24,6 +24,7 @@ from openhcs_core.plan import (
 from openhcs_core.runtime import write_partial_table
 from openhcs_core.session.compiling import Compilation
 from openhcs_core.session.failed_apart import remember_failed
+from openhcs_core.session.fallback_summary import describe_fallbacks
 from openhcs_core.session.status import JobStatus, LastRun, PlateStatus, read_status
 from openhcs_core.storage import replace_file
 
@@ -44,6 +45,7 @@ def end_run(compilation: Compilation, run: LastRun) -> str:
     for status in plates:
         folder = Path(compilation.compiled.results) / status.plate.name
         lines += [_headline(status, folder), *_describe_failures(status, folder)]
+        lines += describe_fallbacks(status.plate, folder, run.started)
         lines += _write_status(status, folder)
         lines += [f"  {kind:<7} {place}" for kind, place in _write_tables(status, folder)]
         lines += [f"  {kind:<7} {place}" for kind, place in _plate_step_tables(status, folder)]

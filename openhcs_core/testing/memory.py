@@ -23,15 +23,20 @@ from numpy.typing import NDArray
 
 from openhcs_core.errors import InputDataError, MemoryConversionError, StepFunctionError
 from openhcs_core.memory import (
+    cleanup_all_gpu_frameworks,
+    cleanup_gpu_memory_by_framework,
     convert_memory,
     detect_memory_type,
     get_framework,
+    is_out_of_memory,
     stack_slices,
     unstack_slices,
 )
 from openhcs_core.memory.layout import EXCHANGED_DTYPES, allocate, own_copy
 
 SHAPE = (3, 5, 7)
+TOO_MANY = (2**16, 2**16, 2**16)
+"""A shape that fits into no memory, of bytes even."""
 
 
 def example_stack(dtype: str, shape: tuple[int, ...] = SHAPE, seed: int = 0) -> NDArray[Any]:
@@ -128,6 +133,10 @@ class MemoryTypeTests(ABC):
     @abstractmethod
     def make(self, values: NDArray[Any]) -> Any:
         """Return an array of the library, made by the library itself from a copy of `values`."""
+
+    def exhaust(self) -> Any:
+        """Ask the library for more memory than any machine has: it is to raise its own error."""
+        return np.ones(TOO_MANY, np.uint8)
 
     def to_mine(self, array: NDArray[Any], **options: Any) -> Any:
         return convert_memory(array, "numpy", self.memory_type, self.gpu_id, **options)
@@ -265,6 +274,41 @@ class MemoryTypeTests(ABC):
         flat = self.make(example_stack("float32"))[0]
         with pytest.raises(StepFunctionError, match=r"step 's': f returned shape \[5, 7\]"):
             unstack_slices(flat, who="step 's': f")
+
+    def test_running_out_of_memory_is_told_from_other_errors(self) -> None:
+        with pytest.raises(Exception) as caught:  # noqa: PT011  every library has its own
+            self.exhaust()
+        assert is_out_of_memory(caught.value), repr(caught.value)
+        wrapped = ValueError("what a function makes of it")
+        wrapped.__cause__ = caught.value
+        assert is_out_of_memory(wrapped)
+        for error in (ValueError("out of range"), RuntimeError("wrong shape"), KeyError("memory")):
+            assert not is_out_of_memory(error)
+
+    def test_freeing_caches_leaves_arrays_as_they_are(self) -> None:
+        stack = example_stack("float32")
+        mine = self.to_mine(stack)
+        cleanup_gpu_memory_by_framework(self.memory_type, self.gpu_id)
+        cleanup_all_gpu_frameworks(self.gpu_id)
+        assert_same_bits(self.to_numpy(mine), stack)
+
+    def test_the_device_of_a_block_is_what_was_asked_for(self) -> None:
+        stack = example_stack("float32")
+        framework = get_framework(self.memory_type)
+        with framework.on_device(self.gpu_id):
+            made = self.make(stack)
+            assert framework.describe(made).gpu_id == self.gpu_id
+        assert_same_bits(self.to_numpy(made), stack)
+
+    def test_a_device_that_is_not_there_is_refused(self) -> None:
+        framework = get_framework(self.memory_type)
+        if self.memory_type == "numpy":
+            return
+        with (
+            pytest.raises(MemoryConversionError, match="sees no GPU 99"),
+            framework.on_device(99),
+        ):
+            pass
 
     def test_errors_survive_another_process(self) -> None:
         with pytest.raises(MemoryConversionError) as caught:

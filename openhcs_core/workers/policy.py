@@ -82,6 +82,8 @@ class WorkerState:
         Larger for workers that were of use later.
     wells : tuple of WellKey
         Those it did jobs of, the latest last.
+    gpu : bool
+        It does jobs that have a GPU. Libraries do not look for devices again.
     """
 
     number: int
@@ -91,6 +93,7 @@ class WorkerState:
     is_busy: bool = False
     used: int = 0
     wells: tuple[WellKey, ...] = field(default=())
+    gpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,7 @@ def _fits(state: WorkerState, need: Need, limits: WorkerLimits) -> bool:
     return (
         state.family == need.family
         and state.fixed_threads == need.fixed_threads
+        and state.gpu == need.gpu
         and (state.device is not None) == (need.gpu and bool(limits.gpus))
     )
 

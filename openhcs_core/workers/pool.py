@@ -149,7 +149,9 @@ class WorkerPool:
     def _add(self, need: Need, decision: Start) -> _Member:
         self._counts["started"] += 1
         number = self._counts["started"]
-        state = WorkerState(number, need.family, need.fixed_threads, decision.device, is_busy=True)
+        state = WorkerState(
+            number, need.family, need.fixed_threads, decision.device, gpu=need.gpu, is_busy=True
+        )
         self._members[number] = _Member(state)
         return self._members[number]
 

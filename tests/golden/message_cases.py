@@ -160,6 +160,10 @@ SECTIONS = {
             "A GPU setting that does not exist",
             {"config/config.yaml": CONFIG + "execution: {gpu: 0}\n"},
         ),
+        Case(
+            "A fallback that does not exist",
+            {"config/config.yaml": CONFIG + "fallbacks: [oom_split, oom_pray]\n"},
+        ),
         Case("Several mistakes at once", SEVERAL),
     ],
     "Plate": [

@@ -1,7 +1,9 @@
 """What has to be known of an array library: one subclass each, which imports it when used."""
 
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -100,10 +102,48 @@ class Framework(ABC):
     def prepare(self) -> None:  # noqa: B027  for most the order does not matter
         """Load the library before the user's modules are, where the order matters."""
 
+    @contextmanager
+    def on_device(self, gpu_id: int | None) -> Iterator[None]:
+        """Let what the block makes with the library be on a device, on this thread's own stream.
+
+        What the block queued there is done when it ends.
+
+        Parameters
+        ----------
+        gpu_id : int or None
+            The device; None for host memory, or a CPU's OpenCL device.
+
+        Raises
+        ------
+        MemoryConversionError
+            The library does not see the device.
+        """
+        self.check_device(gpu_id)
+        yield
+
+    def device_name(self, gpu_id: int) -> str:
+        """Return what the maker calls a device that the library sees."""
+        return f"GPU {gpu_id}"
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Return whether an error is the library's own way to say that memory ran out.
+
+        ``MemoryError`` need not be looked for.
+        """
+        return False
+
+    def release_memory(self, gpu_id: int | None = None) -> None:  # noqa: B027  few can
+        """Give back memory that the library keeps for later, of one device or of all."""
+
     @property
     def is_installed(self) -> bool:
         """Whether the library is there; it is not imported to find out."""
         return any(find_spec(name) is not None for name in self.libraries)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether this process has imported the library."""
+        return any(name in sys.modules for name in self.libraries)
 
     def shares(self, layout: ArrayLayout) -> bool:
         """Return whether the library takes over host memory in this layout."""

@@ -1,6 +1,7 @@
 """jax: immutable arrays; aligned host memory becomes theirs without a copy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from openhcs_core.constants import MemoryType
@@ -111,3 +112,33 @@ class JaxFramework(Framework):
         import jax
 
         return sum(device.platform == "gpu" for device in jax.local_devices())
+
+    @contextmanager
+    def on_device(self, gpu_id: int | None) -> Iterator[None]:
+        """Make a device this thread's default; jax has streams of its own."""
+        self.check_device(gpu_id)
+        import jax
+
+        device = jax.devices("cpu")[0] if gpu_id is None else jax.devices("gpu")[gpu_id]
+        with jax.default_device(device):
+            yield
+
+    def device_name(self, gpu_id: int) -> str:
+        """Return the name that the driver has for a device."""
+        import jax
+
+        return str(jax.devices("gpu")[gpu_id].device_kind)
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Return whether it is jax's error with ``RESOURCE_EXHAUSTED``, or CUDA's text in it."""
+        import jax
+
+        return isinstance(error, jax.errors.JaxRuntimeError) and any(
+            text in str(error) for text in ("RESOURCE_EXHAUSTED", "CUDA_ERROR_OUT_OF_MEMORY")
+        )
+
+    def release_memory(self, gpu_id: int | None = None) -> None:
+        """Forget compiled functions, and with them the constants they hold."""
+        import jax
+
+        jax.clear_caches()

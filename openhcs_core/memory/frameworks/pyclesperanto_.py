@@ -6,7 +6,8 @@ only that is: it needs numpy below 2, and so an environment of its own.
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 _SUCCESSOR, _PROTOTYPE = "pyclesperanto", "pyclesperanto_prototype"
 _MOST_AXES = 3
+_NO_MEMORY = (
+    *("MEM_OBJECT_ALLOCATION_FAILURE", "OUT_OF_RESOURCES", "OUT_OF_HOST_MEMORY"),
+    "INVALID_BUFFER_SIZE",  # larger than the device can have in one piece
+)
+"""OpenCL's codes, in the texts of both libraries' errors."""
 
 
 class PyclesperantoFramework(Framework):
@@ -83,9 +89,42 @@ class PyclesperantoFramework(Framework):
         library = _library()
         if library.__name__ == _PROTOTYPE:
             return 0
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # it warns where there are none
-            return len(library.list_available_devices("gpu"))
+        return len(_devices(library, "gpu"))
+
+    @contextmanager
+    def on_device(self, gpu_id: int | None) -> Iterator[None]:
+        """Select a GPU, or the CPU's device: a job that got no GPU must not use one.
+
+        Raises
+        ------
+        MemoryConversionError
+            There is no such GPU, or no OpenCL driver for CPUs.
+        """
+        self.check_device(gpu_id)
+        library = _library()
+        if library.__name__ == _PROTOTYPE:  # it takes the device that it finds
+            yield
+            return
+        if gpu_id is None and not _devices(library, "cpu"):
+            raise MemoryConversionError(
+                "numpy",
+                self.memory_type,
+                "device",
+                "no OpenCL device of a CPU is seen, and no GPU was asked for; install a driver "
+                "for CPUs (apt install pocl-opencl-icd), or ask for a GPU: execution.gpu: auto",
+            )
+        kind = "cpu" if gpu_id is None else "gpu"
+        library.select_device(gpu_id or 0, kind)
+        yield
+
+    def device_name(self, gpu_id: int) -> str:
+        """Return the name that the driver has for a device."""
+        return str(_devices(_library(), "gpu")[gpu_id])
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Return whether OpenCL ran out: by its code in the text of either library's error."""
+        is_theirs = isinstance(error, RuntimeError) or "pyopencl" in type(error).__module__
+        return is_theirs and any(code in str(error) for code in _NO_MEMORY)
 
     def prepare(self) -> None:
         """Load it now: PoCL, OpenCL for CPUs, ends a process that loaded tensorflow before."""
@@ -122,6 +161,12 @@ def _library() -> Any:
     import pyclesperanto_prototype
 
     return pyclesperanto_prototype
+
+
+def _devices(library: Any, kind: str) -> list[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # it warns where there are none
+        return list(library.list_available_devices(kind))
 
 
 def _create(shape: tuple[int, ...], dtype: Any, gpu_id: int | None) -> Any:

@@ -1,6 +1,7 @@
 """tensorflow: immutable tensors; aligned host memory becomes theirs without a copy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from openhcs_core.constants import MemoryType
@@ -87,6 +88,31 @@ class TensorflowFramework(Framework):
         import tensorflow as tf
 
         return len(tf.config.list_logical_devices("GPU"))
+
+    @contextmanager
+    def on_device(self, gpu_id: int | None) -> Iterator[None]:
+        """Make a device this thread's default; tensorflow has streams of its own."""
+        self.check_device(gpu_id)
+        import tensorflow as tf
+
+        with tf.device("CPU:0" if gpu_id is None else f"GPU:{gpu_id}"):
+            yield
+
+    def device_name(self, gpu_id: int) -> str:
+        """Return the name that the driver has for a device."""
+        import tensorflow as tf
+
+        device = tf.config.list_physical_devices("GPU")[gpu_id]
+        details = tf.config.experimental.get_device_details(device)
+        return str(details.get("device_name", f"GPU {gpu_id}"))
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Return whether it is ``ResourceExhaustedError``, or CUDA's text in another."""
+        import tensorflow as tf
+
+        return isinstance(error, tf.errors.ResourceExhaustedError) or (
+            isinstance(error, tf.errors.OpError) and "CUDA_ERROR_OUT_OF_MEMORY" in str(error)
+        )
 
     def seed(self, seed: int) -> None:
         """Seed tensorflow's global generator."""

@@ -1,16 +1,33 @@
 """torch: tensors in host memory share it with numpy; on CUDA devices with cupy, jax, tensorflow."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from openhcs_core.constants import MemoryType
 from openhcs_core.memory.frameworks.base import Framework
 from openhcs_core.memory.layout import ArrayFacts, layout_of
+from openhcs_core.memory.thread_streams import ThreadStreams
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SEED_BITS = 63
+_NO_MEMORY = (
+    *("out of memory", "DefaultCPUAllocator: can't allocate", "DefaultCPUAllocator: not enough"),
+    *("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUFFT_ALLOC_FAILED"),
+)
+"""In the texts of torch's errors: on the CPU they are plain ``RuntimeError``."""
+
+
+def _new_stream(gpu_id: int) -> Any:
+    import torch
+
+    return torch.cuda.Stream(torch.device("cuda", gpu_id))
+
+
+TORCH_STREAMS = ThreadStreams(_new_stream)
+"""Torch's streams; cupy takes them too where both are loaded."""
 
 
 class TorchFramework(Framework):
@@ -98,6 +115,39 @@ class TorchFramework(Framework):
         import torch
 
         return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0
+
+    @contextmanager
+    def on_device(self, gpu_id: int | None) -> Iterator[None]:
+        """Make a device and this thread's stream the current ones."""
+        self.check_device(gpu_id)
+        if gpu_id is None:
+            yield
+            return
+        import torch
+
+        stream = TORCH_STREAMS.get(gpu_id)
+        stream.wait_stream(torch.cuda.current_stream(gpu_id))
+        with torch.cuda.device(gpu_id), torch.cuda.stream(stream):
+            yield
+        stream.synchronize()
+
+    def device_name(self, gpu_id: int) -> str:
+        """Return the name that the driver has for a device."""
+        import torch
+
+        return str(torch.cuda.get_device_name(gpu_id))
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Return whether it is ``OutOfMemoryError`` or a text of the allocators'."""
+        return isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY)
+
+    def release_memory(self, gpu_id: int | None = None) -> None:
+        """Empty the caching allocator of all devices, when the work on `gpu_id` is done."""
+        import torch
+
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            torch.cuda.synchronize(gpu_id)
+            torch.cuda.empty_cache()
 
     def seed(self, seed: int) -> None:
         """Seed torch's generators of all devices."""

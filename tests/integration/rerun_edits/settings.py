@@ -184,5 +184,10 @@ PLACES = (
         arguments=("--workflow-profile", "profile"),
     ),
     Edit("cpu-only", "`execution: {gpu: none}`", add_to_config("execution: {gpu: none}")),
+    Edit(
+        "fallbacks",
+        "`fallbacks: [oom_split, oom_cpu]`",
+        add_to_config("fallbacks: [oom_split, oom_cpu]"),
+    ),
     Edit("cache-moved", "`storage.cache_dir`", add_to_config("storage: {cache_dir: scratch}")),
 )

@@ -58,18 +58,25 @@ def test_libraries_that_fix_their_threads_get_a_worker_of_that_many():
 def test_gpu_jobs_spread_over_devices_and_wait_for_one():
     limits = WorkerLimits(count=8, gpus=("0", "1"))
     need = Need(TORCH, gpu=True)
-    one = WorkerState(1, TORCH, device="0", is_busy=True)
+    one = WorkerState(1, TORCH, device="0", gpu=True, is_busy=True)
     assert choose([], need, limits) == Start("0")
     assert choose([one], need, limits) == Start("1")
-    two = WorkerState(2, TORCH, device="1", is_busy=True)
+    two = WorkerState(2, TORCH, device="1", gpu=True, is_busy=True)
     assert choose([one, two], need, limits) == Wait()
-    idle = WorkerState(2, frozenset({"jax"}), device="1")
+    idle = WorkerState(2, frozenset({"jax"}), device="1", gpu=True)
     assert choose([one, idle], need, limits) == Start("1", stop=(2,))
     assert choose([one, two], Need(TORCH), limits) == Start()
 
 
 def test_without_devices_nothing_is_pinned():
     assert choose([], Need(TORCH, gpu=True), TWO) == Start(None)
+
+
+def test_a_worker_whose_libraries_saw_no_gpu_does_no_job_with_one():
+    states = [WorkerState(1, TORCH), WorkerState(2, TORCH, gpu=True)]
+    assert choose(states, Need(TORCH, gpu=True), TWO) == Use(2)
+    assert choose(states[:1], Need(TORCH, gpu=True), TWO) == Start(None)
+    assert choose(states, Need(TORCH), TWO) == Use(1)
 
 
 families = st.sampled_from([NUMPY, TORCH, TENSORFLOW, OPENCL])
@@ -97,7 +104,9 @@ def test_whatever_comes_no_worker_is_double_booked_and_families_never_meet(gpus,
         elif isinstance(decision, Start):
             for stopped in decision.stop:
                 assert not states.pop(stopped).is_busy
-            state = WorkerState(number, need.family, need.fixed_threads, decision.device)
+            state = WorkerState(
+                number, need.family, need.fixed_threads, decision.device, gpu=need.gpu
+            )
         else:
             assert need.gpu
             assert any(state.is_busy and state.device for state in states.values())
@@ -105,13 +114,27 @@ def test_whatever_comes_no_worker_is_double_booked_and_families_never_meet(gpus,
         if state is not None:
             wells = (need.well,) if need.well else ()
             states[state.number] = WorkerState(
-                state.number, state.family, state.fixed_threads, state.device, True, number, wells
+                state.number,
+                state.family,
+                state.fixed_threads,
+                state.device,
+                True,
+                number,
+                wells,
+                state.gpu,
             )
         busy_count = sum(state.is_busy for state in states.values())
         assert not isinstance(decision, Start) or len(states) <= max(limits.count, busy_count)
         for busy in [state for state in states.values() if state.is_busy][:ending]:
             states[busy.number] = WorkerState(
-                busy.number, busy.family, busy.fixed_threads, busy.device, False, number, busy.wells
+                busy.number,
+                busy.family,
+                busy.fixed_threads,
+                busy.device,
+                False,
+                number,
+                busy.wells,
+                busy.gpu,
             )
         devices = [state.device for state in states.values() if state.device]
         assert len(devices) == len(set(devices))

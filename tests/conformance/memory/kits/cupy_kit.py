@@ -3,7 +3,7 @@
 import cupy
 import pytest
 
-from openhcs_core.testing.memory import MemoryTypeTests
+from openhcs_core.testing.memory import TOO_MANY, MemoryTypeTests
 
 
 @pytest.mark.gpu
@@ -13,3 +13,6 @@ class TestCupy(MemoryTypeTests):
 
     def make(self, values):
         return cupy.asarray(values)
+
+    def exhaust(self):
+        return cupy.ones(TOO_MANY, "uint8")

@@ -9,7 +9,7 @@ from openhcs_core.errors import MemoryConversionError
 from openhcs_core.memory import convert_memory
 from openhcs_core.memory.conversion_functions import convert_jax_to_numpy, convert_numpy_to_jax
 from openhcs_core.memory.layout import EXCHANGED_DTYPES, allocate
-from openhcs_core.testing.memory import MemoryTypeTests
+from openhcs_core.testing.memory import TOO_MANY, MemoryTypeTests
 
 WIDE = {"uint64", "int64", "float64", "complex128"}
 
@@ -20,6 +20,9 @@ class TestJax(MemoryTypeTests):
 
     def make(self, values):
         return jnp.array(values)
+
+    def exhaust(self):
+        return jnp.ones(TOO_MANY, "uint8").block_until_ready()
 
     def use(self, array):
         jnp.sum(array * array).block_until_ready()
@@ -63,3 +66,6 @@ class TestJaxOnGpu(MemoryTypeTests):
 
     def make(self, values):
         return jax.device_put(values, jax.devices("gpu")[0])
+
+    def exhaust(self):
+        return jnp.ones(TOO_MANY, "uint8").block_until_ready()

@@ -18,5 +18,8 @@ class TestPrototype(MemoryTypeTests):
         assert values.dtype == np.float32  # what its own push turns all types into
         return cle.push(values)
 
+    def exhaust(self):
+        return cle.create((2**13, 2**15, 2**15), np.float32)
+
     def use(self, array):
         cle.add_image_and_scalar(array, scalar=1).get()

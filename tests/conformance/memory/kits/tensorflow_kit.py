@@ -11,7 +11,7 @@ from openhcs_core.memory.conversion_functions import (
     convert_tensorflow_to_numpy,
 )
 from openhcs_core.memory.layout import allocate
-from openhcs_core.testing.memory import MemoryTypeTests
+from openhcs_core.testing.memory import TOO_MANY, MemoryTypeTests
 
 
 class TestTensorflow(MemoryTypeTests):
@@ -19,6 +19,9 @@ class TestTensorflow(MemoryTypeTests):
 
     def make(self, values):
         return tf.constant(values)
+
+    def exhaust(self):
+        return tf.fill(TOO_MANY, np.uint8(1))
 
     def use(self, array):
         _ = array[0], tf.reverse(array, [0]), array + array
@@ -59,3 +62,7 @@ class TestTensorflowOnGpu(MemoryTypeTests):
     def make(self, values):
         with tf.device("GPU:0"):
             return tf.identity(tf.constant(values))
+
+    def exhaust(self):
+        with tf.device("GPU:0"):
+            return tf.fill(TOO_MANY, np.uint8(1))

@@ -6,7 +6,7 @@ import torch
 
 from openhcs_core.errors import MemoryConversionError
 from openhcs_core.memory.conversion_functions import convert_numpy_to_torch, convert_torch_to_numpy
-from openhcs_core.testing.memory import MemoryTypeTests, assert_same_bits, hostile_arrays
+from openhcs_core.testing.memory import TOO_MANY, MemoryTypeTests, assert_same_bits, hostile_arrays
 
 
 class TestTorch(MemoryTypeTests):
@@ -14,6 +14,9 @@ class TestTorch(MemoryTypeTests):
 
     def make(self, values):
         return torch.tensor(values)
+
+    def exhaust(self):
+        return torch.ones(TOO_MANY)
 
     def use(self, array):
         _ = array.sum(), array.clone()
@@ -80,3 +83,6 @@ class TestTorchOnGpu(MemoryTypeTests):
 
     def make(self, values):
         return torch.tensor(values, device="cuda:0")
+
+    def exhaust(self):
+        return torch.ones((2**10, 2**10, 2**20), device="cuda:0")
