@@ -22,6 +22,8 @@ HANDLERS: dict[str, str] = {
     "cv8000": "openhcs_core.microscopes.cv8000:CV8000Handler",
     "generic": "openhcs_core.microscopes.generic:GenericHandler",
     "imagexpress": "openhcs_core.microscopes.imagexpress.handler:ImageXpressHandler",
+    "ome_zarr": "openhcs_core.microscopes.ome_zarr_:OMEZarrHandler",
+    "openhcs": "openhcs_core.microscopes.openhcs_:OpenHCSHandler",
     "opera_phenix": "openhcs_core.microscopes.opera_phenix:OperaPhenixHandler",
 }
 """Handler names and where their classes are."""

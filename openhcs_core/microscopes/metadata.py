@@ -111,13 +111,24 @@ def read_workspace_metadata(path: Path) -> dict[str, Any]:
         raise InputDataError(f"{file} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise InputDataError(f"{file} is not JSON: {error}; compile again to write it") from error
+    check_workspace_metadata(metadata, str(file))
+    checked: dict[str, Any] = metadata
+    return checked
+
+
+def check_workspace_metadata(metadata: object, where: str) -> None:
+    """Check what the helpers below rely on.
+
+    Raises
+    ------
+    InputDataError
+        `metadata` are not of this form, or a real path leaves the plate; `where` they are is said.
+    """
     try:
         for name, entry in _subdirectories(metadata).items():
             _check_subdirectory(name, entry)
     except InputDataError as error:
-        raise InputDataError(f"{file}: {error}") from error
-    checked: dict[str, Any] = metadata
-    return checked
+        raise InputDataError(f"{where}: {error}") from error
 
 
 def get_available_backends(plate: Plate) -> tuple[str, ...]:
@@ -133,7 +144,7 @@ def get_available_backends(plate: Plate) -> tuple[str, ...]:
     InputDataError
         No subdirectory is the main one, or the file is none.
     """
-    _, main = _main_subdirectory(_metadata_of(plate))
+    _, main = main_subdirectory(_metadata_of(plate))
     available = main.get("available_backends", {})
     return tuple(backend.value for backend in BACKEND_PREFERENCE if available.get(backend.value))
 
@@ -173,7 +184,7 @@ def get_image_files(plate: Plate) -> tuple[str, ...]:
     InputDataError
         No subdirectory is the main one.
     """
-    _, main = _main_subdirectory(_metadata_of(plate))
+    _, main = main_subdirectory(_metadata_of(plate))
     return tuple(main.get("image_files", main.get("workspace_mapping", ())))
 
 
@@ -202,7 +213,7 @@ def open_workspace(plate: str | Path, metadata: Plate | None = None) -> VirtualW
     """
     described = _metadata_of(plate if metadata is None else metadata)
     backend = get_primary_backend(described)
-    name, main = _main_subdirectory(described)
+    name, main = main_subdirectory(described)
     if backend == Backend.VIRTUAL_WORKSPACE:
         if not main.get("workspace_mapping"):
             raise InputDataError(
@@ -225,7 +236,14 @@ def _subdirectories(metadata: Any) -> dict[str, Any]:
     return entries
 
 
-def _main_subdirectory(metadata: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def main_subdirectory(metadata: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return name and content of the subdirectory that images are read from.
+
+    Raises
+    ------
+    InputDataError
+        There is none, or several are.
+    """
     entries = _subdirectories(metadata)
     main = [name for name, entry in entries.items() if entry.get("main")]
     if not main and len(entries) == 1:

@@ -15,7 +15,13 @@ from openhcs_core.runtime.digests import plane_digest
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.manifest import StackRecord, read_manifest
 from openhcs_core.runtime.read_records import read_made
-from openhcs_core.storage import FileManager, get_backend_instance, open_plate_source, run_parallel
+from openhcs_core.storage import (
+    FileManager,
+    get_backend_instance,
+    open_plate_source,
+    parse_reference,
+    run_parallel,
+)
 from openhcs_core.storage.backends.virtual_workspace import VirtualWorkspaceBackend
 
 if TYPE_CHECKING:
@@ -140,7 +146,9 @@ class PlateInput(WellInput):
         PlanChangedError
             One is not: it changed since, and may have been another while it was read.
         """
-        checks = [partial(self._check_image, key) for key in keys]
+        # planes of one array are looked at once: their files are the same
+        planes = {_file_of(self._indexed[key.filename][0]): key for key in keys}
+        checks = [partial(self._check_image, key) for key in planes.values()]
         run_parallel(checks, self._source.reader_threads)
 
     def _check_image(self, key: PlaneKey) -> None:
@@ -153,6 +161,11 @@ class PlateInput(WellInput):
                 f"{self._source.where(real)} changed since it was indexed; nothing was written, "
                 "run snakemake again"
             )
+
+
+def _file_of(real: str) -> str:
+    plane = parse_reference(real)
+    return real if plane is None else plane.array
 
 
 def _is_blank(plane: "NDArray[Any]") -> bool:

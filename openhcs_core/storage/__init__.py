@@ -59,8 +59,17 @@ from openhcs_core.storage.ome_zarr.reader import (
     read_planes,
 )
 from openhcs_core.storage.ome_zarr.writer import restore_well, write_plate_metadata, write_well
+from openhcs_core.storage.openhcs_zarr import OpenHCSZarr
 from openhcs_core.storage.tiff_checker import check_tiff_folder
 from openhcs_core.storage.tiff_folder import restore_tiff_folder, write_tiff_folder
+from openhcs_core.storage.zarr_planes import (
+    ChunkForm,
+    array_status,
+    metadata_file,
+    parse_reference,
+    plane_reference,
+    read_json,
+)
 
 __all__ = [
     "MOST_IMAGE_BYTES",
@@ -70,6 +79,7 @@ __all__ = [
     "TEMPORARY_PREFIX",
     "BackendEntry",
     "ChannelMetadata",
+    "ChunkForm",
     "DataSink",
     "Entry",
     "FieldImages",
@@ -77,6 +87,7 @@ __all__ = [
     "Finding",
     "ImageMetadata",
     "LocalPlate",
+    "OpenHCSZarr",
     "PlaneForm",
     "PlateLayout",
     "PlateSource",
@@ -87,6 +98,7 @@ __all__ = [
     "VirtualBackend",
     "WrittenImages",
     "absolute_plate",
+    "array_status",
     "check_plate_metadata",
     "check_tiff_folder",
     "check_well",
@@ -102,12 +114,16 @@ __all__ = [
     "lacks_fields",
     "list_files",
     "list_planes",
+    "metadata_file",
     "naming_full_disk",
     "open_plate_source",
     "operations_of",
     "parse_json",
+    "parse_reference",
+    "plane_reference",
     "read_batch",
     "read_image_metadata",
+    "read_json",
     "read_plane",
     "read_planes",
     "replace_file",

@@ -12,6 +12,12 @@ from urllib.parse import unquote, urlsplit
 
 from openhcs_core.errors import ConfigError, InputDataError
 from openhcs_core.storage.backends.disk_ import DiskStorageBackend
+from openhcs_core.storage.zarr_planes import (
+    ZarrPlanes,
+    array_status,
+    metadata_file,
+    parse_reference,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,6 +53,9 @@ class Entry(Protocol):
 
 class PlateSource(ABC):
     """The files of one plate. Paths are relative to it, with ``/``; ``""`` is the plate itself.
+
+    A plane of a zarr array has a path too, ``A/01/0/0/[0,1,2]``, for `status`, `exists`,
+    `locate` and `load`.
 
     Attributes
     ----------
@@ -190,6 +199,7 @@ class LocalPlate(PlateSource):
         super().__init__(str(folder))
         self._folder = folder
         self._disk = DiskStorageBackend()
+        self._planes = ZarrPlanes(self, folder)
         self._real_folders: dict[Path, Path] = {}
 
     def check(self) -> None:
@@ -238,8 +248,9 @@ class LocalPlate(PlateSource):
         return (status.st_dev, status.st_ino)
 
     def status(self, path: str) -> FileStatus:
-        """Return what the system says of a file."""
-        return (self._folder / path).stat()
+        """Return what the system says of a file; of a plane, what there is of its array."""
+        plane = parse_reference(path)
+        return (self._folder / path).stat() if plane is None else array_status(self, plane.array)
 
     def open(self, path: str) -> BinaryIO:
         """Open a file; pipes and devices, of which one may read for ever, are refused."""
@@ -251,8 +262,11 @@ class LocalPlate(PlateSource):
         return os.fdopen(descriptor, "rb")
 
     def locate(self, path: str) -> Path:
-        """Return the file's path, which no link leads out of the plate."""
+        """Return the file's path, which no link leads out of the plate; of a plane its array's."""
         check_inside(path, self.name)
+        plane = parse_reference(path)
+        if plane is not None:
+            return self.locate(metadata_file(self, plane.array)).parent
         file = self._folder / path
         root = self._resolved(self._folder)
         real = file.resolve() if file.is_symlink() else self._resolved(file.parent) / file.name
@@ -269,7 +283,10 @@ class LocalPlate(PlateSource):
         return self.locate(path)
 
     def load(self, path: str, **options: Any) -> "NDArray[Any]":
-        """Read one image of any format that the disk backend knows."""
+        """Read one image of any format that the disk backend knows, or a plane of an array."""
+        plane = parse_reference(path)
+        if plane is not None:
+            return self._planes.read(plane)
         image: NDArray[Any] = self._disk.load(self.locate(path), **options)
         return image
 

@@ -61,6 +61,17 @@ class OpenHCSZarr:
         """Return the folder of the array that holds an image."""
         return self._inside(self._place(name).array)
 
+    def place(self, name: str) -> tuple[str, tuple[int, ...]]:
+        """Return the array of an image, relative to the plate, and indices of its leading axes.
+
+        Raises
+        ------
+        InputDataError
+            There is no such image.
+        """
+        place = self._place(name)
+        return place.array, place.indices
+
     def read(self, name: str) -> "NDArray[Any]":
         """Read one image as ``[Y, X]``, dtype as stored in native byte order.
 

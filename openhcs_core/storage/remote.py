@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 from openhcs_core.errors import ConfigError, InputDataError, StorageResolutionError
 from openhcs_core.storage.bounded_json import parse_json
 from openhcs_core.storage.locations import PlateSource, check_inside
+from openhcs_core.storage.zarr_planes import ZarrPlanes, metadata_file, parse_reference
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,6 +95,7 @@ class RemotePlate(PlateSource):
         self._files: Any
         self._files, self._root = _file_system(self.name)
         self._folders: dict[str, list[RemoteEntry]] = {}
+        self._planes = ZarrPlanes(self, None)
         self._listed: Mapping[str, list[str]] | None = None
 
     def check(self) -> None:
@@ -115,7 +117,10 @@ class RemotePlate(PlateSource):
         return folder
 
     def status(self, path: str) -> RemoteStatus:
-        """Ask for size and ETag or time of an object."""
+        """Ask for size and ETag or time of an object; of a plane, of its array's metadata."""
+        plane = parse_reference(path)
+        if plane is not None:
+            path = metadata_file(self, plane.array)
         with self._explained(path):
             return _status(self._files.info(self._address(path)))
 
@@ -139,7 +144,7 @@ class RemotePlate(PlateSource):
             return io.BytesIO(self._files.cat_file(self._address(path)))
 
     def load(self, path: str, **options: Any) -> "NDArray[Any]":
-        """Read one TIFF.
+        """Read one TIFF, or a plane of a zarr array.
 
         Raises
         ------
@@ -148,6 +153,9 @@ class RemotePlate(PlateSource):
         """
         from openhcs_core.storage.backends.tiff_ import read_tiff
 
+        plane = parse_reference(path)
+        if plane is not None:
+            return self._planes.read(plane)
         if PurePosixPath(path).suffix.lower() not in {".tif", ".tiff"} or options:
             raise StorageResolutionError(
                 f"{self.where(path)}: of remote plates TIFF images are read, nothing else and "

@@ -12,6 +12,10 @@ import pytest
 import tifffile
 import zarr
 
+from openhcs_core.microscopes import choose_handler
+from openhcs_core.planes import PlaneKey
+from openhcs_core.testing.zarr_plates import write_foreign_plate
+
 DATA = Path(__file__).parents[1] / "data"
 PIPELINE = """
 name: look
@@ -78,6 +82,14 @@ def _cv8000(folder):
     return truth
 
 
+def _by_key(planes):
+    keys = {name: PlaneKey.parse(name) for name in planes}
+    return {
+        (key.well, key.site, int(key.channel), key.z_index): planes[name]
+        for name, key in keys.items()
+    }
+
+
 BLANK = "CV8000-Minimal-DataSet-2C-3W-4S-FP2-stack_D08_T0001F002L01A01Z03C01.tif"
 GENERIC = "microscope: generic, generic"
 PLATES = {
@@ -105,6 +117,8 @@ def results(project_type, tmp_path_factory):
     project = project_type(tmp_path_factory.mktemp("instruments"))
     made = project.folder / "cv8000"
     PLATES["cv8000"] = (f"{{path: {made}, wells: [D08]}}", partial(dict, _cv8000(made)))
+    foreign = write_foreign_plate(project.folder / "foreign.zarr", "0.4")
+    PLATES["foreign"] = (f"{{path: {project.folder}/foreign.zarr}}", partial(_by_key, foreign))
     plates = "".join(f"  {name}: {config}\n" for name, (config, _) in PLATES.items())
     project.write("config/config.yaml", f"plates:\n{plates}")
     project.write("config/pipeline.yaml", PIPELINE)
@@ -113,9 +127,12 @@ def results(project_type, tmp_path_factory):
     return project.folder / "results"
 
 
-@pytest.mark.parametrize("name", [*PLATES, "cv8000"])
+@pytest.mark.parametrize("name", [*PLATES, "cv8000", "foreign"])
 def test_every_plane_was_read_as_its_file_has_it(results, name):
-    truth = {key: tifffile.imread(path) for key, path in PLATES[name][1]().items()}
+    truth = {
+        key: image if isinstance(image, np.ndarray) else tifffile.imread(image)
+        for key, image in PLATES[name][1]().items()
+    }
     rows = csv.DictReader((results / name / "tables/look/intensities.csv").read_text().splitlines())
     measured = {
         (row["well"], int(row["site"]), int(row["channel"]), int(row.get("z_index") or 1)): row
@@ -140,3 +157,21 @@ def test_an_image_without_any_light_is_warned_of(results):
     log = "".join(path.read_text() for path in (results / "cv8000/logs/look").glob("D08*"))
     assert log.count("all pixels are 0") == 1
     assert f"{BLANK}: all pixels are 0" in log
+
+
+def test_kept_images_are_a_plate_again(results):
+    """The store that the run left gives the planes it was made of."""
+    truth = {key: tifffile.imread(path) for key, path in PLATES["cv8000"][1]().items()}
+    handler = choose_handler("auto", results / "cv8000/look.ome.zarr").handler
+    assert handler.name == "openhcs"
+    index = handler.index(results / "cv8000/look.ome.zarr")
+    workspace = handler.initialize_workspace(results / "cv8000/look.ome.zarr")
+    assert [c.name for c in index.channels] == ["BP445/45", "BP525/50"]
+    assert (index.pixel_size_um, index.z_step_um) == (0.325, 3.0)
+    assert len(index.images) == len(truth)
+    for image in index.images:
+        well, site, channel, z_index, _ = image.key
+        np.testing.assert_array_equal(
+            workspace.load(f"images/{image.key.filename}"),
+            truth[well, site, int(channel), z_index],
+        )

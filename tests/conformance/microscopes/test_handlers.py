@@ -11,12 +11,20 @@ import numpy as np
 import pytest
 import tifffile
 
-from openhcs_core.config import GenericConfig, PlateConfig
+from openhcs_core.config import GenericConfig, PlateConfig, ZarrConfig
 from openhcs_core.microscopes import load_handler
 from openhcs_core.planes import PlaneKey
+from openhcs_core.storage import (
+    FieldImages,
+    ImageMetadata,
+    PlateLayout,
+    write_plate_metadata,
+    write_well,
+)
 from openhcs_core.testing.harmony_plates import list_planes, write_images, write_list
 from openhcs_core.testing.microscopes import MicroscopeHandlerTests
 from openhcs_core.testing.plates import write_imagexpress_plate
+from openhcs_core.testing.zarr_plates import write_foreign_plate
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -150,6 +158,113 @@ class TestGeneric(MicroscopeHandlerTests):
             for well, name in names.items()
             for channel in (1, 2)
         }
+
+
+class TestOMEZarr05(MicroscopeHandlerTests):
+    """Written by zarr-python."""
+
+    version = "0.5"
+    has_files_of_planes = lists_surplus = False
+
+    @pytest.fixture
+    def handler(self):
+        return load_handler("ome_zarr")
+
+    @pytest.fixture
+    def truth(self, tmp_path):
+        return write_foreign_plate(tmp_path / "plate.zarr", self.version)
+
+    @pytest.fixture
+    def plate(self, tmp_path, truth):
+        return tmp_path / "plate.zarr"
+
+
+class TestOMEZarr04(TestOMEZarr05):
+    version = "0.4"
+
+
+class TestKeptImages(MicroscopeHandlerTests):
+    """A plate as a step leaves it, with planes that are not there."""
+
+    version = "0.5"
+    has_files_of_planes = lists_surplus = False
+
+    @pytest.fixture
+    def handler(self):
+        return load_handler("openhcs")
+
+    @pytest.fixture
+    def truth(self):
+        random = np.random.default_rng(9)
+        keys = [
+            PlaneKey(well, site, channel, z, 1)
+            for well in ("B02", "AF48")
+            for site in (1, 3)
+            for channel, planes in (("1", 2), ("4", 1))
+            for z in range(1, planes + 1)
+        ]
+        return {key.filename: random.integers(0, 9, (6, 8)).astype(np.uint8) for key in keys}
+
+    @pytest.fixture
+    def plate(self, tmp_path, truth):
+        store = tmp_path / "clean.ome.zarr"
+        keys = [PlaneKey.parse(name) for name in truth]
+        metadata = ImageMetadata.of_planes(keys, pixel_size_um=0.65, z_step_um=2.0)
+        wells = ("B02", "AF48")
+        write_plate_metadata(store, PlateLayout("clean", wells, 2, self.version))
+        config = ZarrConfig(ome_zarr_version=self.version)
+        for well in wells:
+            fields = [
+                FieldImages(
+                    site,
+                    metadata.field_path(site),
+                    {k: truth[k.filename] for k in keys if (k.well, k.site) == (well, site)},
+                )
+                for site in (1, 3)
+            ]
+            write_well(store, well, fields, metadata, config)
+        return store
+
+
+class TestKeptImages04(TestKeptImages):
+    version = "0.4"
+
+
+class TestOpenHCSPlate(MicroscopeHandlerTests):
+    """What OpenHCS wrote with its zarr backend, against the TIFFs that it read."""
+
+    has_files_of_planes = lists_surplus = False
+
+    @pytest.fixture
+    def handler(self):
+        return load_handler("openhcs")
+
+    @pytest.fixture
+    def plate(self, tmp_path):
+        return Path(shutil.copytree(DATA / "openhcs_plate", tmp_path / "plate"))
+
+    @pytest.fixture
+    def truth(self):
+        return {
+            f"A01_s{site:03d}_w{channel}_z{z:03d}_t001.tif": tifffile.imread(
+                DATA / f"openhcs_plate/TimePoint_1/ZStep_{z}/A01_s{site:03d}_w{channel}.tif"
+            )
+            for site in (1, 2)
+            for channel in (1, 2)
+            for z in (1, 2)
+        }
+
+
+class TestOpenHCSWorkspace(TestOpenHCSPlate):
+    """Its virtual workspace: names that lead to the TIFFs."""
+
+    has_files_of_planes = True
+
+    @pytest.fixture
+    def plate(self, tmp_path):
+        plate = Path(shutil.copytree(DATA / "openhcs_plate", tmp_path / "plate"))
+        (plate / "openhcs_metadata_disk.json").rename(plate / "openhcs_metadata.json")
+        return plate
 
 
 class TestOfAnotherDistribution(MicroscopeHandlerTests):

@@ -1,0 +1,280 @@
+"""What an OME-Zarr plate says of itself: versions 0.4 and 0.5, of any writer."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from openhcs_core.errors import InputDataError
+from openhcs_core.microscopes.wells import well_name
+from openhcs_core.planes import row_number
+from openhcs_core.storage import (
+    ChunkForm,
+    PlateSource,
+    array_status,
+    metadata_file,
+    read_json,
+)
+from openhcs_core.storage.locations import FileStatus, is_inside
+
+GROUP_FILES = {"zarr.json": "0.5", ".zattrs": "0.4"}
+"""Where a group's attributes are, and the version of OME-Zarr that has them there."""
+
+_UM = {
+    "micrometer": 1.0, "um": 1.0, "µm": 1.0, "micron": 1.0, "nanometer": 1e-3, "nm": 1e-3,
+    "millimeter": 1e3, "mm": 1e3, "meter": 1e6, "m": 1e6, "angstrom": 1e-4,
+}  # fmt: skip
+_AXES = "tczyx"
+_MOST_WELLS = 1536
+
+
+@dataclass(frozen=True)
+class ZarrGroup:
+    """Attributes of one group.
+
+    Attributes
+    ----------
+    file : str
+        Where they stand, relative to the plate.
+    ome : mapping
+        OME-Zarr's, whichever version.
+    own : mapping
+        Ours: ``openhcs``.
+    """
+
+    file: str
+    ome: Mapping[str, Any]
+    own: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ZarrWell:
+    """A well that the plate lists, and its place."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class ZarrImage:
+    """One field of a well.
+
+    Attributes
+    ----------
+    array : str
+        Folder of the largest resolution, relative to the plate.
+    axes : str
+        Such as ``"czyx"``; the last two are y and x.
+    form : ChunkForm
+        Shape, dtype and chunks.
+    channel_names : tuple of (str or None)
+        As far as given.
+    scale_um : mapping of str to float
+        Of z, y and x, where the unit is known.
+    status : FileStatus
+        Of all its files.
+    own : mapping
+        Our attributes of the image.
+    """
+
+    array: str
+    axes: str
+    form: ChunkForm
+    channel_names: tuple[str | None, ...]
+    scale_um: Mapping[str, float]
+    status: FileStatus
+    own: Mapping[str, Any]
+
+    def size_of(self, axis: str) -> int:
+        """Return how many there are along an axis; 1 without it."""
+        return self.form.shape[self.axes.index(axis)] if axis in self.axes else 1
+
+    def indices(self, t: int, c: int, z: int) -> tuple[int, ...]:
+        """Return the leading indices of a plane."""
+        at = {"t": t, "c": c, "z": z}
+        return tuple(at[axis] for axis in self.axes[:-2])
+
+
+def read_zarr_group(source: PlateSource, folder: str) -> ZarrGroup | None:
+    """Read a group's attributes, None where there is none.
+
+    Raises
+    ------
+    InputDataError
+        They are damaged.
+    """
+    prefix = f"{folder}/" if folder else ""
+    for name in GROUP_FILES:
+        if not source.exists(prefix + name):
+            continue
+        content = read_json(source, prefix + name)
+        if name == "zarr.json":
+            attributes = _mapping(content.get("attributes", {}), source, prefix + name)
+            ome = _mapping(attributes.get("ome", {}), source, prefix + name)
+        else:
+            attributes = ome = content
+        own = attributes.get("openhcs", {})
+        return ZarrGroup(prefix + name, ome, own if isinstance(own, Mapping) else {})
+    return None
+
+
+def find_plate(source: PlateSource) -> tuple[str, ZarrGroup] | None:
+    """Return the plate's group: the folder itself, or the one store in it."""
+    group = read_zarr_group(source, "")
+    if group is not None:
+        return ("", group) if "plate" in group.ome else None
+    stores = [
+        entry.name
+        for entry in source.list_folder("")
+        if entry.name.lower().endswith(".zarr") and entry.is_dir()
+    ]
+    found = [(name, read_zarr_group(source, name)) for name in sorted(stores)]
+    plates = [(name, group) for name, group in found if group and "plate" in group.ome]
+    if len(plates) > 1:
+        raise InputDataError(
+            f"{source.name} has several OME-Zarr plates: "
+            f"{', '.join(name for name, _ in plates[:6])}; give the folder of one"
+        )
+    return plates[0] if plates else None
+
+
+def list_wells(source: PlateSource, root: str, group: ZarrGroup) -> list[ZarrWell]:
+    """Return the wells that a plate lists.
+
+    Raises
+    ------
+    InputDataError
+        The list is damaged, or leads out of the plate.
+    """
+    where = source.where(group.file)
+    plate = _mapping(group.ome["plate"], source, group.file)
+    if len(plate.get("acquisitions") or ()) > 1:
+        raise InputDataError(
+            f"{where} has {len(plate['acquisitions'])} acquisitions; expected one. Write each as a "
+            "plate of its own"
+        )
+    try:
+        rows = [str(entry["name"]) for entry in plate["rows"]]
+        columns = [str(entry["name"]) for entry in plate["columns"]]
+        wells = [_well(entry, rows, columns, root, where) for entry in plate["wells"]]
+    except (LookupError, TypeError, ValueError) as error:
+        raise InputDataError(
+            f"{where}: expected rows, columns and wells of a plate, found {error!r}; copy it again"
+        ) from error
+    if len(wells) > _MOST_WELLS or len({well.name for well in wells}) < len(wells):
+        raise InputDataError(f"{where} lists {len(wells)} wells, too many or some twice")
+    return wells
+
+
+def _well(
+    entry: Mapping[str, Any], rows: Sequence[str], columns: Sequence[str], root: str, where: str
+) -> ZarrWell:
+    path = str(entry["path"])
+    if not is_inside(path):
+        raise InputDataError(f"{where} lists the well {path!r}, which is not in the plate")
+    row, column = path.split("/")[-2:]
+    if "rowIndex" in entry and "columnIndex" in entry:
+        row, column = rows[entry["rowIndex"]], columns[entry["columnIndex"]]
+    number = int(row) if row.isdigit() else row_number(row.upper()) + 1
+    return ZarrWell(well_name(number, int(column)), f"{root}/{path}" if root else path)
+
+
+def list_fields(source: PlateSource, well: ZarrWell, group: ZarrGroup) -> dict[int, str]:
+    """Return the folder of each site: fields named by numbers count from the first possible one.
+
+    Names that are no numbers are counted in their order.
+    """
+    try:
+        paths = [str(image["path"]) for image in group.ome["well"]["images"]]
+    except (LookupError, TypeError) as error:
+        raise InputDataError(
+            f"{source.where(group.file)}: expected images of a well, found {error!r}; copy it again"
+        ) from error
+    wrong = [path for path in paths if not is_inside(path)]
+    if wrong:
+        raise InputDataError(
+            f"{source.where(group.file)} lists the image {wrong[0]!r}, which is not in the plate"
+        )
+    own = group.own.get("fields")
+    if isinstance(own, Mapping) and set(own.values()) == set(paths):
+        return {int(site): f"{well.path}/{path}" for site, path in own.items()}
+    if all(re.fullmatch("[0-9]{1,6}", path) for path in paths):
+        return {int(path) + 1: f"{well.path}/{path}" for path in paths}
+    return {number: f"{well.path}/{path}" for number, path in enumerate(paths, start=1)}
+
+
+def read_image(source: PlateSource, folder: str) -> ZarrImage | None:
+    """Read what an image is, None where it is not there.
+
+    Raises
+    ------
+    InputDataError
+        Its metadata are damaged, or it has axes that no plane has.
+    """
+    group = read_zarr_group(source, folder)
+    if group is None:
+        return None
+    where = source.where(group.file)
+    try:
+        multiscale = group.ome["multiscales"][0]
+        axes = "".join(str(axis["name"]) for axis in multiscale["axes"])
+        dataset = multiscale["datasets"][0]
+        path = str(dataset["path"])
+        scales = _scales(multiscale, dataset, axes)
+        omero = group.ome.get("omero") or {}
+        names = tuple(channel.get("label") for channel in omero.get("channels", ()))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise InputDataError(
+            f"{where}: expected the multiscales of an image, found {error!r}; copy it again"
+        ) from error
+    if not is_inside(path):
+        raise InputDataError(f"{where} names the array {path!r}, which is not in the plate")
+    if not axes.endswith("yx") or len(set(axes)) < len(axes) or not set(axes) <= set(_AXES):
+        raise InputDataError(
+            f"{where} has the axes {axes!r}; expected y and x last, before them any of t, c and z"
+        )
+    array = f"{folder}/{path}"
+    file = metadata_file(source, array)
+    form = ChunkForm.parse(read_json(source, file), source.where(file))
+    if len(form.shape) != len(axes):
+        raise InputDataError(f"{where} has the axes {axes!r} but its array {list(form.shape)}")
+    return ZarrImage(array, axes, form, names, scales, array_status(source, array), group.own)
+
+
+def _scales(
+    multiscale: Mapping[str, Any], dataset: Mapping[str, Any], axes: str
+) -> dict[str, float]:
+    """Return µm per index of z, y and x; axes without a known unit are left out."""
+    factors = [1.0] * len(axes)
+    for owner in (dataset, multiscale):
+        for transformation in owner.get("coordinateTransformations") or ():
+            if transformation["type"] == "scale":
+                pairs = zip(factors, transformation["scale"], strict=True)
+                factors = [a * float(b) for a, b in pairs]
+    units = [_UM.get(str(axis.get("unit", ""))) for axis in multiscale["axes"]]
+    return {
+        axis: factor * unit
+        for axis, factor, unit in zip(axes, factors, units, strict=True)
+        if axis in "zyx" and unit is not None and 0 < factor * unit < 1e4
+    }
+
+
+def _mapping(value: object, source: PlateSource, file: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InputDataError(
+            f"{source.where(file)}: expected an object, found {value!r:.80}; copy it again"
+        )
+    return value
+
+
+def iterate_images(
+    source: PlateSource, wells: Sequence[ZarrWell]
+) -> Iterator[tuple[ZarrWell, ZarrGroup | None, int, ZarrImage | None]]:
+    """Yield each field of each well; None for a group of a well, or an image, that is not there."""
+    for well in wells:
+        group = read_zarr_group(source, well.path)
+        if group is None:
+            yield well, None, 0, None
+            continue
+        for site, folder in list_fields(source, well, group).items():
+            yield well, group, site, read_image(source, folder)
