@@ -14,6 +14,7 @@ from openhcs_core.microscopes.imagexpress.files import (
 )
 from openhcs_core.microscopes.imagexpress.htd import MAX_HTD_BYTES, Htd, parse_htd
 from openhcs_core.microscopes.imagexpress.planes import Planes, choose_planes
+from openhcs_core.microscopes.imagexpress.stage import place_sites
 from openhcs_core.microscopes.plate_index import ImageFile, PlateIndex
 from openhcs_core.microscopes.samples import HeaderReader, describe_channels
 from openhcs_core.planes import well_order
@@ -67,11 +68,13 @@ class ImageXpressHandler(MicroscopeHandler):
         pixel_size_um, pixel_warnings = _pixel_size(headers)
         z_step_um, z_warnings = _z_step(planes.z_steps_um)
         declared_sites, site_warnings = _declared_sites(htd, images)
+        grid, dimensions, grid_warnings = place_sites(images, headers, htd.grid if htd else None)
         warnings = (
             *_file_warnings(files),
             *planes.warnings,
             *(_htd_warnings(htd, images) if htd is not None else _no_htd_warnings()),
             *site_warnings,
+            *grid_warnings,
             *pixel_warnings,
             *z_warnings,
             *odd,
@@ -86,7 +89,8 @@ class ImageXpressHandler(MicroscopeHandler):
             missing=find_missing(images, (htd and htd.wells) or (), declared_sites),
             pixel_size_um=pixel_size_um,
             z_step_um=z_step_um,
-            grid_dimensions=htd.grid if htd is not None else None,
+            grid_dimensions=dimensions,
+            site_grid=grid,
             warnings=warnings,
             projections=planes.projections,
             copies=planes.copies,

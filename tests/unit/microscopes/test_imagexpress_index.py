@@ -337,3 +337,68 @@ def test_different_pixel_sizes_are_not_averaged(tmp_path, read_index, write_imag
     index = read_index(tmp_path)
     assert index.pixel_size_um is None
     assert any("0.65, 1.3" in warning for warning in index.warnings)
+
+
+def test_sites_stand_where_the_stage_was(
+    demo_plate, data_folder, tmp_path, read_index, write_image, metaseries_xml
+):
+    assert read_index(demo_plate).site_grid == {1: (0, 0), 2: (0, 1)}
+    index = read_index(data_folder.parent / "projection_mix/Projection-Mix")  # no HTD file
+    assert index.site_grid == {1: (0, 0), 2: (0, 1)}
+    assert index.grid_dimensions == (1, 2)
+    cross = {1: (0, -1), 2: (-1, 0), 3: (0, 0), 4: (1, 0), 5: (0, 1)}
+    for site, (x, y) in cross.items():
+        xml = metaseries_xml(stage_position_x=8e4 + 315.2 * x, stage_position_y=4e4 + 314.9 * y)
+        write_image(tmp_path / f"P_B02_s{site}_w1.tif", xml)
+    write_image(tmp_path / "P_A01_s3_w1.tif")  # a well with fewer sites is not asked
+    index = read_index(tmp_path)
+    assert index.site_grid == {1: (0, 1), 2: (1, 0), 3: (1, 1), 4: (1, 2), 5: (2, 1)}
+    assert index.grid_dimensions is None
+
+
+def test_a_stage_that_was_elsewhere_than_declared_is_said(plate_copy, read_index):
+    htd = plate_copy / "9987.HTD"
+    raw = htd.read_bytes()
+    changed = raw.replace(b'"XSites", 2', b'"XSites", 1').replace(b'"YSites", 1', b'"YSites", 2')
+    changed = changed.replace(
+        b'"SiteSelection1", TRUE, TRUE', b'"SiteSelection1", TRUE\r\n"SiteSelection2", TRUE'
+    )
+    assert changed != raw
+    htd.write_bytes(changed)
+    index = read_index(plate_copy)
+    assert index.grid_dimensions == (2, 1)
+    assert index.site_grid == {1: (0, 0), 2: (0, 1)}
+    assert any("declares 2 x 1 sites but in well B02" in text for text in index.warnings)
+
+
+def test_names_without_site_and_wave_are_site_1_and_wave_1(tmp_path, read_index, write_image):
+    guid = "E94C24BD-45E4-450A-9919-257C714278F7"
+    write_image(tmp_path / "Plate_B02.tif")
+    write_image(tmp_path / f"Plate_AF48{guid}.tif")
+    write_image(tmp_path / "sub" / "Plate_C03_w2.TIF")
+    write_image(tmp_path / "sub" / f"Plate_C03_w2_thumb{guid}.TIF")
+    index = read_index(tmp_path)
+    assert [image.key.filename for image in index.images] == [
+        "B02_s001_w1_z001_t001.tif",
+        "C03_s001_w2_z001_t001.tif",
+        "AF48_s001_w1_z001_t001.tif",
+    ]
+    assert index.surplus == ()
+
+
+def test_planes_are_numbered_not_sorted_as_text(tmp_path, read_index, write_image, metaseries_xml):
+    for z in (1, 2, 10):
+        xml = metaseries_xml(
+            z_position=9000 + 2 * z,
+            acquisition_time_local=f"20240709 13:13:{z:02d}.000",
+            _IllumSetting_="FITC_05",
+        )
+        for wave in (1, 2):
+            write_image(tmp_path / f"TimePoint_2/ZStep_{z}/P_B02_s1_w{wave}.TIF", xml)
+    index = read_index(tmp_path)
+    planes = [(image.key.z_index, image.path) for image in index.images if image.key.channel == "1"]
+    assert planes == [(z, f"TimePoint_2/ZStep_{z}/P_B02_s1_w1.TIF") for z in (1, 2, 10)]
+    assert {image.key.timepoint for image in index.images} == {2}
+    assert index.z_step_um == 2.0
+    # the setting's name is that of one wave in all of them: it names none
+    assert [channel.name for channel in index.channels] == ["w1", "w2"]
