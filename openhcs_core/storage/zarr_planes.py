@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from openhcs_core.errors import InputDataError
+from openhcs_core.storage.backends.tiff_ import MOST_IMAGE_BYTES
+from openhcs_core.storage.bounded_json import parse_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _REFERENCE = re.compile(r"(?P<array>.+)/\[(?P<indices>[0-9]+(?:,[0-9]+)*)?\]", re.DOTALL)
 _METADATA = {"zarr.json": "zarr3", ".zarray": "zarr"}
 _MAX_BYTES = 16 << 20
+_MOST_CACHE_BYTES = 256 << 20
 _OWN_MARKS = ("openhcs", "polystore_filename_map", "openhcs_filename_map")
 """Attributes of those who write every chunk, so that one that is not there has been lost."""
 
@@ -68,8 +71,8 @@ def read_json(source: "PlateSource", path: str) -> dict[str, Any]:
     if len(raw) > _MAX_BYTES:
         raise InputDataError(f"{source.where(path)} has more than {_MAX_BYTES} bytes")
     try:
-        content = json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(raw)
+    except ValueError as error:
         raise InputDataError(f"{source.where(path)} is not JSON: {error}; copy it again") from error
     if not isinstance(content, dict):
         raise InputDataError(f"{source.where(path)}: expected a JSON object, found {content!r:.80}")
@@ -169,7 +172,11 @@ class ZarrPlanes:
         assert isinstance(real, Path)
         path = f"{real.absolute().parent}/"
         driver = _METADATA[real.name]
-        chunk = prod(form.chunks) * 8 if any(size > 1 for size in form.chunks[:-2]) else 0
+        chunk = (
+            min(prod(form.chunks) * 8, _MOST_CACHE_BYTES)
+            if any(size > 1 for size in form.chunks[:-2])
+            else 0
+        )
         try:
             opened = _open_array(
                 driver,
@@ -269,6 +276,11 @@ class ChunkForm(NamedTuple):
             raise InputDataError(
                 f"{where}: shape {list(form.shape)} in chunks of {list(form.chunks)} is that of no "
                 "image; copy the store again"
+            )
+        plane_bytes = prod(form.shape[-2:]) * int(re.sub("[a-z]", "", form.dtype)) // 8
+        if plane_bytes > MOST_IMAGE_BYTES:
+            raise InputDataError(
+                f"{where}: planes of {plane_bytes} bytes; at most {MOST_IMAGE_BYTES} are read"
             )
         return form
 

@@ -33,7 +33,7 @@ def write_foreign_plate(
     zarr_format: Any = 2 if version == "0.4" else 3
 
     def make(path: str, ome: dict[str, Any]) -> None:
-        attributes = ome if version == "0.4" else {"ome": {"version": version, **ome}}
+        attributes: Any = ome if version == "0.4" else {"ome": {"version": version, **ome}}
         zarr.open_group(
             folder / path, mode="w", zarr_format=zarr_format, attributes=attributes
         )  # fmt: skip
