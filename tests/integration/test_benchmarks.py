@@ -29,6 +29,10 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
             ("incremental_run.py", "--wells", "1", "--size", "128", "--repeats", "1"),
             "seconds of CPU and wall, 2 cores, the least of 1",
         ),
+        (
+            ("fused_run.py", "--wells", "1", "--size", "128", "--repeats", "1"),
+            "1 wells, 4 x 128 x 128 uint16 each",
+        ),
         (("index_speed.py", "--files", "40", "--repeats", "1"), "40 files: indexed in "),
         (
             ("tiff_speed.py", "--size", "64", "--sites", "1", "--repeats", "1"),
