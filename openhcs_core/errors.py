@@ -169,6 +169,31 @@ class MemoryConversionError(OpenHCSError, TypeError):
         )
 
 
+class WellsLeftOutError(OpenHCSError):
+    """Wells failed and are left out of what is made of all wells.
+
+    Parameters
+    ----------
+    plate : str
+        Its name.
+    reasons : tuple of str
+        A line a well.
+    exit_code : int
+        That of their jobs.
+    """
+
+    def __init__(self, plate: str, reasons: tuple[str, ...], exit_code: int) -> None:
+        super().__init__(plate, reasons, exit_code)
+        self.plate, self.reasons, self.exit_code = plate, reasons, exit_code
+
+    def __str__(self) -> str:
+        count = len(self.reasons)
+        return (
+            f"plate {self.plate!r}: {count} well{'s are' if count > 1 else ' is'} left out; the "
+            f"next run tries {'them' if count > 1 else 'it'} again: {shortened(self.reasons)}"
+        )
+
+
 def shortened(names: Sequence[str], most: int = 12) -> str:
     """Return names in a row, the first `most` of them: ``A01, A02 and 382 more``."""
     shown = ", ".join(names[:most])

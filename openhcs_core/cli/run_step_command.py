@@ -11,10 +11,11 @@ from openhcs_core.plan import PLATE_TARGET, JobScope, log_path
 from openhcs_core.registry import RegistryService
 from openhcs_core.runtime import (
     Job,
+    check_plate,
     compute_images,
+    execute_or_leave_out,
     execute_plate_step,
     execute_shared_job,
-    execute_step,
     gather_table,
     naming_out_of_memory,
     recorded,
@@ -29,13 +30,12 @@ logger = logging.getLogger("openhcs_core")
 @click.option(
     "--plate-dir", required=True, type=click.Path(path_type=Path), help="results/<plate>."
 )
-@click.option(
-    "--step", "steps", required=True, multiple=True, help="The step's name; several in their order."
-)
+@click.option("--step", "steps", multiple=True, help="The step's name; several in their order.")
 @click.option("--well", "wells", multiple=True, help="Do the steps for this well, or for several.")
 @click.option("--plate", is_flag=True, help="Do the step for all wells at once (scope: plate).")
 @click.option("--table", help="Join this table of all wells, e.g. cell_counts.csv.")
 @click.option("--store", is_flag=True, help="Write the plate metadata of a kept step.")
+@click.option("--check", is_flag=True, help="End with an error when wells are left out.")
 @click.option("--digest", help="Refuse any plan (or plans) but those of this digest.")
 @click.option("--images-only", is_flag=True, help="Only compute the well's images into the cache.")
 @click.option("--log", type=click.Path(path_type=Path), help="Write progress to this file.")
@@ -48,6 +48,7 @@ def run_step_command(
     plate: bool,
     table: str | None,
     store: bool,
+    check: bool,
     digest: str | None,
     images_only: bool,
     log: Path | None,
@@ -63,18 +64,17 @@ def run_step_command(
       openhcs-core run-step --plate-dir results/demo --step count --well B02
       openhcs-core run-step --plate-dir results/demo --step clean --step count --well B02
     """
-    if bool(wells) + (table is not None) + plate + store != 1:
-        raise click.UsageError("give exactly one of --well, --plate, --table and --store")
+    if bool(wells) + (table is not None) + plate + store + check != 1:
+        raise click.UsageError("give exactly one of --well, --plate, --table, --store and --check")
+    _check_steps(steps, wells, is_check=check, images_only=images_only)
     scope = JobScope(steps, wells)
-    if len(steps) > 1 and not wells:
-        raise click.UsageError("--plate, --table and --store are of one step")
-    if images_only and (not wells or scope.is_shared):
-        raise click.UsageError("--images-only is for one step of one well")
-    job = Job(plate_dir, steps[0], digest)
+    job = Job(plate_dir, "" if check else steps[0], digest)
     try:
         with naming_full_disk(plate_dir), naming_out_of_memory(f"step {steps[0]!r}"):
             _start_log(log)
-            if images_only:
+            if check:
+                check_plate(plate_dir)
+            elif images_only:
                 compute_images(job, wells[0], RegistryService().load)
             elif scope.is_shared or logs:
                 begin = partial(_begin, plate_dir, writes_logs=logs)
@@ -91,6 +91,17 @@ def run_step_command(
         logger.exception("this is a defect of openhcs-core; please report it with this log")
         raise
     logger.info("done")
+
+
+def _check_steps(
+    steps: tuple[str, ...], wells: tuple[str, ...], *, is_check: bool, images_only: bool
+) -> None:
+    if is_check == bool(steps):
+        raise click.UsageError("give --step, but not with --check, which is of the whole plate")
+    if len(steps) > 1 and not wells:
+        raise click.UsageError("--plate, --table and --store are of one step")
+    if images_only and (not wells or JobScope(steps, wells).is_shared):
+        raise click.UsageError("--images-only is for one step of one well")
 
 
 def _begin(plate_dir: Path, step: str, well: str, *, writes_logs: bool) -> None:
@@ -112,7 +123,7 @@ def _run_recorded(job: Job, well: str | None, table: str | None) -> None:
         if well == PLATE_TARGET:
             execute_plate_step(job, RegistryService().load)
         elif well is not None:
-            execute_step(job, well, RegistryService().load)
+            execute_or_leave_out(job, well, RegistryService().load)
         elif table is not None:
             gather_table(job, table)
         else:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import click
 
+from openhcs_core.errors import shortened
 from openhcs_core.session import DEFAULT_CONFIG, PlateStatus, RunSession
 from openhcs_core.session.progress import UnitState, draw_grid
 
@@ -65,4 +66,6 @@ def _describe(status: PlateStatus) -> list[str]:
         if job.state in ("failed", "running"):
             reason = f": {job.reason}" if job.reason else ""
             lines.append(f"  {job.state:<8} {job.well or 'plate'}, step {job.step!r}{reason}")
+    for name, wells in sorted(status.without.items()):
+        lines.append(f"  without  {shortened(wells)}: {name}")
     return lines

@@ -211,7 +211,11 @@ class WorkflowConfig(FrozenModel):
         Field(description="User modules: workflow/functions/mine.py has the functions mine:…"),
     ] = ()
     failed_wells: Annotated[
-        Literal["report"], Field(description="A failed well is reported; the others finish")
+        Literal["report", "leave_out"],
+        Field(
+            description="report: what needs all wells waits for a failed one; leave_out: it goes "
+            "on without it"
+        ),
     ] = "report"
     fallbacks: Annotated[
         tuple[Fallback, ...],

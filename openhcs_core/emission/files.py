@@ -4,6 +4,7 @@ from typing import Any
 
 from openhcs_core.emission.rules import job_rule_scopes
 from openhcs_core.plan import (
+    CHECK,
     HELD_BYTES,
     CompiledPipeline,
     PlatePlan,
@@ -58,7 +59,8 @@ def plate_targets(plate: PlatePlan) -> list[str]:
     """Return every manifest and final output of a plate, relative to its results."""
     targets = [path for plan in plate.steps for path in _step_targets(plate, plan)]
     targets += map(store_metadata_path, plate.stores)
-    return targets + [table_path(table.step_name, table.file) for table in plate.tables]
+    targets += [table_path(table.step_name, table.file) for table in plate.tables]
+    return [*targets, CHECK] if plate.leaves_out else targets
 
 
 def _step_targets(plate: PlatePlan, plan: StepPlan) -> list[str]:
@@ -101,6 +103,7 @@ def _index_plate(plate: PlatePlan) -> dict[str, Any]:
             if table.wells != plate.wells
         },
         "resources": {step: resources.model_dump() for step, resources in plate.resources.items()},
+        "leaves_out": plate.leaves_out,
         "runs": plate.runs,
         "batches": plate.batches,
         "conversions": [conversion.as_dict() for conversion in plate.conversions],

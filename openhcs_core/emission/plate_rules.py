@@ -1,5 +1,6 @@
 """Rules of steps over the whole plate: one job a plate."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,11 +9,15 @@ from openhcs_core.emission.rule_text import (
     Paths,
     any_of,
     asked_resources,
+    command_rule,
     lookup,
     put_together,
     section,
+    shell_literal,
 )
 from openhcs_core.plan import (
+    CHECK,
+    CHECK_LOG,
     PLATE_TARGET,
     CompiledPipeline,
     PlatePlan,
@@ -81,6 +86,24 @@ def _describe(plate: PlatePlan, plan: StepPlan, priority: int) -> PlateRule:
         gpu=resources.gpu,
         gpu_model=resources.gpu_model,
     )
+
+
+def emit_check(results: str, plates: list[str], name: str) -> str:
+    """Return the rule that ends a run with an error when wells are left out."""
+    here = Paths(results)
+    sections = [
+        section("input", {"all": f"lambda w: openhcs_targets({json.dumps(CHECK)}, w)"}),
+        section("output", {"check": here.text(CHECK)}),
+        section("log", {"": here.text(CHECK_LOG)}),
+        section("wildcard_constraints", {"plate": any_of(plates)}),
+        "    localrule: True",
+        ENVIRONMENT,
+    ]
+    command = (
+        f"openhcs-core run-step --plate-dir {shell_literal(results)}/{{wildcards.plate:q}} "
+        "--check --log {log:q}"
+    )
+    return command_rule(name, command, sections)
 
 
 def emit_plate_step(results: str, rule: PlateRule, plates: list[str], name: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from openhcs_core.constants import Backend, Component
 from openhcs_core.emission.job_rules import JobRule, emit_job, job_rules
 from openhcs_core.emission.naming import rule_name
-from openhcs_core.emission.plate_rules import emit_plate_step, plate_rules
+from openhcs_core.emission.plate_rules import emit_check, emit_plate_step, plate_rules
 from openhcs_core.emission.rule_text import (
     ENVIRONMENT,
     Paths,
@@ -113,6 +113,8 @@ def emit_rules(compiled: CompiledPipeline) -> str:
     for table, plates in shared(_plate_tables(compiled)):
         name = names.new(plates, table.step_name, table.file.removesuffix(".csv"))
         blocks.append(_emit_table(compiled.results, table, plates, name))
+    if checked := [plate.name for plate in compiled.plates if plate.leaves_out]:
+        blocks.append(emit_check(compiled.results, checked, names.new(checked, "check")))
     return "\n\n".join(blocks)
 
 

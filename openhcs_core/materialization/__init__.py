@@ -2,7 +2,14 @@
 
 from openhcs_core.materialization.engine import materialize
 from openhcs_core.materialization.files import Overwrite, materialize_to, save_files
-from openhcs_core.materialization.sources import Entry, as_array, describe, image_planes, select
+from openhcs_core.materialization.sources import (
+    COMPONENTS,
+    Entry,
+    as_array,
+    describe,
+    image_planes,
+    select,
+)
 from openhcs_core.materialization.spec import (
     CsvOptions,
     FileOptions,
@@ -16,6 +23,7 @@ from openhcs_core.materialization.spec import (
 from openhcs_core.materialization.writers import table_text
 
 __all__ = [
+    "COMPONENTS",
     "CsvOptions",
     "Entry",
     "FileOptions",

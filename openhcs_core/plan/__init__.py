@@ -50,6 +50,7 @@ from openhcs_core.plan.layout import (
     kept_well_folder,
     kept_well_target,
     label_names,
+    left_out_path,
     log_path,
     manifest_path,
     output_files,
@@ -79,10 +80,12 @@ from openhcs_core.plan.models import (
     StorePlan,
     TablePlan,
 )
-from openhcs_core.plan.special_paths import SPECIAL_FOLDER
+from openhcs_core.plan.special_paths import CHECK, CHECK_LOG, SPECIAL_FOLDER
 
 __all__ = [
     "ASIDE",
+    "CHECK",
+    "CHECK_LOG",
     "HELD_BYTES",
     "KEPT_SINKS",
     "LOCATION",
@@ -130,6 +133,7 @@ __all__ = [
     "kept_well_folder",
     "kept_well_target",
     "label_names",
+    "left_out_path",
     "log_path",
     "manifest_path",
     "output_files",

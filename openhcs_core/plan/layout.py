@@ -19,7 +19,7 @@ from openhcs_core.plan.models import (
     StoreMetadataPlan,
     TablePlan,
 )
-from openhcs_core.plan.special_paths import SPECIAL_FOLDER, file_stem, special_path
+from openhcs_core.plan.special_paths import CHECK, SPECIAL_FOLDER, file_stem, special_path
 from openhcs_core.planes import PlaneKey, split_well
 
 OUTPUT_FOLDERS = {"csv": "tables", "json": "json", "roi": "rois", "text": "text", "tiff": "tiff"}
@@ -27,7 +27,8 @@ OUTPUT_FOLDERS = {"csv": "tables", "json": "json", "roi": "rois", "text": "text"
 
 OWN_FOLDERS = frozenset(
     {*OUTPUT_FOLDERS.values(), SPECIAL_FOLDER}
-    | {"manifests", "plan", "index", "workspace", "logs", "benchmarks", "labels", "status.csv"}
+    | {"manifests", "plan", "index", "workspace", "logs", "benchmarks", "labels"}
+    | {"status.csv", CHECK}
 )
 """Names below a plate's results that images cannot be kept under."""
 
@@ -297,6 +298,12 @@ def table_plan_path(step: str, file: str) -> str:
 def table_path(step: str, file: str) -> str:
     """Return the path of a plate table."""
     return f"tables/{step}/{file}"
+
+
+def left_out_path(step: str, file: str) -> str:
+    """Return the path of the list of wells that a plate table is without."""
+    path = PurePosixPath(table_path(step, file))
+    return str(path.with_suffix(f".left_out{path.suffix}"))
 
 
 def partial_table_path(step: str, file: str) -> str:

@@ -301,6 +301,7 @@ class PlatePlan(FrozenModel):
     conversions: tuple[PlannedConversion, ...] = ()
     runs: tuple[tuple[str, ...], ...] = ()
     batches: tuple[tuple[str, ...], ...] = ()
+    leaves_out: bool = False
 
     def step_plan(self, plan: StepPlan, well: str) -> StepPlan:
         """Return a well's own plan of a step, or the step's."""
@@ -331,7 +332,7 @@ class PlatePlan(FrozenModel):
         runs = self.runs or [(plan.step_name,) for plan in self.steps]
         whole = {plan.step_name for plan in self.steps if plan.is_plate_wide}
         jobs = sum(1 if run[0] in whole else batches for run in runs)
-        return jobs + len(self.tables) + len(self.stores)
+        return jobs + len(self.tables) + len(self.stores) + self.leaves_out
 
 
 class CompiledPipeline(FrozenModel):

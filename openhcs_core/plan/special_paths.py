@@ -1,5 +1,11 @@
 """Where special outputs that later steps read are kept; they travel between jobs as files."""
 
+CHECK = "check.txt"
+"""Written when no well is left out, where the config lets failed ones be."""
+
+CHECK_LOG = "logs/check.log"
+"""Log of the job that looks."""
+
 SPECIAL_FOLDER = "special"
 """Folder of special outputs that later steps read."""
 

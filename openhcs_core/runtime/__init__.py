@@ -9,8 +9,16 @@ from openhcs_core.runtime.inputs import PlateInput
 from openhcs_core.runtime.job import Job, Location
 from openhcs_core.runtime.job_cache import FILES_FOLDER, IMAGES_FOLDER, JOBS_FOLDER, JobCache
 from openhcs_core.runtime.kept_images import image_metadata, plate_layout, write_store_metadata
+from openhcs_core.runtime.left_out import check_plate, execute_or_leave_out
 from openhcs_core.runtime.lock import RunLock
-from openhcs_core.runtime.manifest import Manifest, encode_manifest, manifest_digest, read_manifest
+from openhcs_core.runtime.manifest import (
+    Manifest,
+    encode_manifest,
+    find_failed,
+    is_partial,
+    manifest_digest,
+    read_manifest,
+)
 from openhcs_core.runtime.means import libraries_of
 from openhcs_core.runtime.out_of_memory import FallbackUse, naming_out_of_memory
 from openhcs_core.runtime.plate_images import digest_of_taken
@@ -35,16 +43,20 @@ __all__ = [
     "PlateInput",
     "RunLock",
     "TableInputs",
+    "check_plate",
     "combined_digest",
     "compute_images",
     "digest_of_taken",
     "encode_manifest",
+    "execute_or_leave_out",
     "execute_plate_step",
     "execute_shared_job",
     "execute_step",
+    "find_failed",
     "find_read_record",
     "gather_table",
     "image_metadata",
+    "is_partial",
     "join_tables",
     "label_digest",
     "libraries_of",

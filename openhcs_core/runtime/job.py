@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -37,6 +37,8 @@ class Location(FrozenModel):
         Steps of which the pipeline says so itself: without a GPU they do not run on the CPU.
     fallbacks : tuple of str
         What jobs may do when memory runs out.
+    failed_wells : str
+        ``leave_out``: a job whose well fails says so in its manifest, and others go on.
     """
 
     plate_path: str
@@ -46,6 +48,12 @@ class Location(FrozenModel):
     gpus: dict[str, int] = {}
     gpus_needed: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
+    failed_wells: Literal["report", "leave_out"] = "report"
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether failed wells are left out."""
+        return self.failed_wells == "leave_out"
 
 
 @dataclass(frozen=True)

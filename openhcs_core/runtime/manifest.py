@@ -1,6 +1,7 @@
 """The commit record of one step and well: an output without a matching manifest does not exist."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -45,6 +46,24 @@ class FileRecord(FrozenModel):
     size_bytes: int
 
 
+class WellFailure(FrozenModel):
+    """Why a well is left out.
+
+    Attributes
+    ----------
+    step : str
+        The step that failed; later ones pass it on.
+    exit_code : int
+        What its job would have ended with.
+    message : str
+        For people.
+    """
+
+    step: str
+    exit_code: int
+    message: str
+
+
 class Manifest(FrozenModel):
     """What one job did: no times, hosts or absolute paths, so equal work gives equal bytes.
 
@@ -52,6 +71,11 @@ class Manifest(FrozenModel):
     ----------
     digest : str
         Digest of the plan that was carried out. First in the file: see :func:`manifest_digest`.
+    failure : WellFailure or None
+        The well is left out: its files are empty and it has no images.
+    left_out : dict
+        Of a step over the plate: wells that its result is without. This and `failure` stand in
+        the file where there are any, next to the digest: see :func:`is_partial`.
     inputs : dict
         Plane name to content digest, as read.
     functions : dict
@@ -67,6 +91,8 @@ class Manifest(FrozenModel):
     """
 
     digest: str
+    failure: WellFailure | None = None
+    left_out: dict[str, WellFailure] = {}
     step: str
     well: str
     inputs: dict[str, str]
@@ -104,7 +130,11 @@ def forget_manifest(plate_dir: Path, step: str, well: str) -> None:
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the bytes of a manifest's file."""
-    text = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+    data = manifest.model_dump(mode="json")
+    for key in _PARTIAL:
+        if not data[key]:
+            del data[key]
+    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
     return text.encode()
 
 
@@ -125,6 +155,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 _HEAD_BYTES = 64
+_PARTIAL = ("failure", "left_out")
 
 
 def manifest_digest(path: Path) -> str | None:
@@ -132,10 +163,41 @@ def manifest_digest(path: Path) -> str | None:
 
     Only the head of the file is read: compiling looks at the manifest of every job.
     """
+    return _digest_in(_head(path))
+
+
+def is_partial(path: Path) -> bool:
+    """Return whether a manifest is of a well that failed, or of a plate without such wells."""
+    return _is_partial(_head(path))
+
+
+def _is_partial(head: str) -> bool:
+    return any(f'"{key}"' in head for key in _PARTIAL)
+
+
+def _head(path: Path) -> str:
+    """Return the first characters of a file, none of one that cannot be read."""
     try:
         with path.open("rb") as stream:
-            head = stream.read(_HEAD_BYTES).decode(errors="replace")
+            return stream.read(_HEAD_BYTES).decode(errors="replace")
     except OSError:
-        return None
+        return ""
+
+
+def _digest_in(head: str) -> str | None:
     key, _, rest = head.partition('"digest": "')
     return rest[:32] if key.strip() == "{" else None
+
+
+def find_failure(manifests: Iterable[Path]) -> WellFailure | None:
+    """Return why a well is left out, None where no manifest says so."""
+    for path in manifests:
+        if is_partial(path) and (failure := read_manifest(path).failure) is not None:
+            return failure
+    return None
+
+
+def find_failed(plate_dir: Path, step: str, wells: Iterable[str]) -> dict[str, WellFailure]:
+    """Return the wells that a step has left out, and why."""
+    found = {well: find_failure([plate_dir / manifest_path(step, well)]) for well in wells}
+    return {well: failure for well, failure in found.items() if failure is not None}

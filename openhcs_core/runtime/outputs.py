@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 from openhcs_core.errors import StepFunctionError
 from openhcs_core.materialization import (
+    COMPONENTS,
+    CsvOptions,
     Entry,
     WriterOptions,
     as_array,
     image_planes,
     materialize,
     select,
+    table_text,
 )
 from openhcs_core.plan import StepPlan, label_names, output_files, special_files
 from openhcs_core.planes import PlaneKey
@@ -54,6 +57,20 @@ def make_files(
             ],
             f"step {plan.step_name!r}, well {well}: output {special.output!r}",
         )
+    return files
+
+
+def empty_files(plan: StepPlan, well: str) -> dict[str, bytes]:
+    """Return the files of a well that failed: what there is when nothing was found.
+
+    Tables have their header, as far as the plan knows it.
+    """
+    files = make_files(plan, well, {group.value: [] for group in plan.groups})
+    for file in output_files(plan):
+        if isinstance(file.options, CsvOptions):
+            fields = [name for name in file.options.fields or () if name not in COMPONENTS]
+            header = table_text({}, [*COMPONENTS, *fields])
+            files[file.path(plan.step_name, well)] = header.encode()
     return files
 
 

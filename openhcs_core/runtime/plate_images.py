@@ -1,11 +1,12 @@
 """Images of all wells as one stream: a plane is in memory while it is looked at, and no longer."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from openhcs_core.constants import MemoryType
-from openhcs_core.errors import OpenHCSError
+from openhcs_core.errors import InputDataError, OpenHCSError
 from openhcs_core.memory import stack_slices
 from openhcs_core.plan import StepPlan
 from openhcs_core.planes import PlaneKey
@@ -34,10 +35,13 @@ class PlateImages:
     ----------
     keys : tuple of PlaneKey
         Every image there is.
+    bad_well : str or None
+        The well of an image that could not be read.
     """
 
     def __init__(self, open_well: OpenWell, wells: Sequence[str]) -> None:
         self._open_well = open_well
+        self.bad_well: str | None = None
         self._read: dict[str, dict[str, str]] = {well: {} for well in wells}
         self.keys = tuple(key for well in wells for key in open_well(well).keys)
 
@@ -56,9 +60,18 @@ class PlateImages:
         for well, members in groupby(keys, key=lambda key: key.well):
             source = self._open_well(well)
             for key in members:
-                (plane,) = source.load([key])
+                with self._noting(well):
+                    (plane,) = source.load([key])
                 self._read[well] |= {key.filename: source.digests[key.filename]}
                 yield plane
+
+    @contextmanager
+    def _noting(self, well: str) -> Iterator[None]:
+        try:
+            yield
+        except InputDataError:
+            self.bad_well = well
+            raise
 
     def read_rest(self, keys: Sequence[PlaneKey]) -> None:
         """Read what no function has looked at: a result is known by all that it could depend on."""
@@ -75,7 +88,8 @@ class PlateImages:
         wanted = {key.filename for key in keys}
         found = {}
         for well in self._read:
-            of_well = self._open_well(well).content_digests()
+            with self._noting(well):
+                of_well = self._open_well(well).content_digests()
             chosen = {name: digest for name, digest in of_well.items() if name in wanted}
             if chosen:
                 found[well] = digest_of_planes(chosen)

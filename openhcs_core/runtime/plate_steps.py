@@ -4,9 +4,14 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from openhcs_core.errors import PlanChangedError, StepFunctionError
+from openhcs_core.errors import (
+    InputDataError,
+    PlanChangedError,
+    StepFunctionError,
+    shortened,
+)
 from openhcs_core.memory import get_framework
 from openhcs_core.plan import (
     PLATE_TARGET,
@@ -16,6 +21,7 @@ from openhcs_core.plan import (
     digest_bytes,
     plan_digest,
     source_wells,
+    taken_manifests,
 )
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.calls import (
@@ -27,7 +33,15 @@ from openhcs_core.runtime.calls import (
 from openhcs_core.runtime.commit import commit, open_input, remember
 from openhcs_core.runtime.groups import group_planes
 from openhcs_core.runtime.job import Job
-from openhcs_core.runtime.manifest import FileRecord, Manifest, forget_manifest
+from openhcs_core.runtime.manifest import (
+    FileRecord,
+    Manifest,
+    WellFailure,
+    find_failed,
+    forget_manifest,
+    is_partial,
+    read_manifest,
+)
 from openhcs_core.runtime.means import Means, job_means, libraries_of
 from openhcs_core.runtime.outputs import make_files
 from openhcs_core.runtime.plate_images import PlateImages
@@ -90,45 +104,90 @@ def execute_plate_step(job: Job, load: FunctionLoader) -> None:
         forget_manifest(job.plate_dir, plan.step_name, PLATE_TARGET)
         write_read_record(job.plate_dir, plan.step_name, PLATE_TARGET, read_digest)
 
-    step = _PlateStep(job, plan, load)
-    result = step.find_earlier()
-    if result is None:
-        manifest, files = step.compute()
-    else:
-        manifest, files = result
-        logger.info("step %r: taken from the cache, an equal job did it", job.step)
+    result = _find_or_compute(job, plan, load)
     with turn:
         confirm()
-        commit(job, manifest, files)
-        if result is None:
-            remember(job, manifest, files, None)
+        commit(job, result.manifest, result.files)
+        if result.is_new and not result.manifest.left_out:
+            remember(job, result.manifest, result.files, None)
 
 
-_Result = tuple[Manifest, Mapping[str, bytes]]
+class _Result(NamedTuple):
+    """What a job commits; `is_new`: nobody has it yet."""
+
+    manifest: Manifest
+    files: Mapping[str, bytes]
+    is_new: bool
+
+
+def _find_or_compute(job: Job, plan: StepPlan, load: FunctionLoader) -> _Result:
+    """Return what the step gives; a well whose images cannot be read may be left out of it."""
+    unreadable: dict[str, WellFailure] = {}
+    while True:
+        step = _PlateStep(job, plan, load, unreadable)
+        try:
+            result = step.find_earlier()
+            if result is not None:
+                logger.info("step %r: taken from the cache, an equal job did it", job.step)
+                return result
+            return step.compute()
+        except InputDataError as error:
+            well = step.bad_well
+            if well is None or not job.location.leaves_out:
+                raise
+            logger.error("well %s is left out: %s", well, error)  # noqa: TRY400  its text is all
+            unreadable[well] = WellFailure(
+                step=job.step, exit_code=error.exit_code, message=str(error)
+            )
 
 
 class _PlateStep:
     """What one job reads and computes."""
 
-    def __init__(self, job: Job, plan: StepPlan, load: FunctionLoader) -> None:
+    def __init__(
+        self,
+        job: Job,
+        plan: StepPlan,
+        load: FunctionLoader,
+        unreadable: Mapping[str, WellFailure],
+    ) -> None:
         self._job, self._plan, self._load = job, plan, load
         self._who = f"step {plan.step_name!r}, plate {job.plate_dir.name!r}"
         self._specials = SpecialInputs(job.plate_dir, plan, PLATE_TARGET)
         self._tables = TableInputs(job.plate_dir, plan)
-        wells = source_wells(plan, PLATE_TARGET)
+        self._left_out = self._find_left_out() | dict(unreadable)
+        if self._left_out.keys() >= set(plan.wells):
+            reasons = [failure.message for failure in self._left_out.values()]
+            raise InputDataError(f"{self._who}: no well is left; {shortened(reasons, 1)}")
+        wells = [w for w in source_wells(plan, PLATE_TARGET) if w not in self._left_out]
         opened = partial(open_input, job, plan, recompute=Recomputer(job))
         self._images = PlateImages(opened, wells)
         self._calls = list(_calls(plan, self._images.keys))
         self._keys = [key for call in self._calls for key in call.keys]
 
+    @property
+    def bad_well(self) -> str | None:
+        """The well of an image that could not be read."""
+        return self._images.bad_well
+
+    def _find_left_out(self) -> dict[str, WellFailure]:
+        """Return the wells that what this step reads is without."""
+        plan, folder = self._plan, self._job.plate_dir
+        found = dict(self._tables.left_out)
+        if plan.source is not None:
+            found |= find_failed(folder, plan.source, source_wells(plan, PLATE_TARGET))
+        for path in map(folder.joinpath, taken_manifests(plan, PLATE_TARGET).values()):
+            found |= read_manifest(path).left_out if is_partial(path) else {}
+        return found
+
     def find_earlier(self) -> _Result | None:
         """Return what an equal job gave, None where there was none."""
         digest = plan_digest(self._plan)
-        if not self._job.results.knows(digest, PLATE_TARGET):
+        if self._left_out or not self._job.results.knows(digest, PLATE_TARGET):
             return None
         read = self._read(self._images.content_digests(self._keys))
         found = self._job.results.find(digest, PLATE_TARGET, read)
-        return None if found is None else (found.record.manifest, found.files)
+        return None if found is None else _Result(found.record.manifest, found.files, is_new=False)
 
     def compute(self) -> _Result:
         """Call every function, and return the manifest and the files of what they gave."""
@@ -147,6 +206,7 @@ class _PlateStep:
         read = self._read(self._images.digests())
         manifest = Manifest(
             digest=plan_digest(plan),
+            left_out=dict(sorted(self._left_out.items())),
             step=plan.step_name,
             well=PLATE_TARGET,
             inputs=read["inputs"],
@@ -158,7 +218,7 @@ class _PlateStep:
                 for path, content in files.items()
             },
         )
-        return manifest, files
+        return _Result(manifest, files, is_new=True)
 
     def _read(self, images: Mapping[str, str]) -> dict[str, dict[str, str]]:
         """Return all that the result is known by."""

@@ -18,10 +18,10 @@ from openhcs_core.errors import (
 from openhcs_core.plan import JobScope, StepPlan, job_digest, plan_digest
 from openhcs_core.runtime.calls import FunctionLoader
 from openhcs_core.runtime.devices import ProcessDevices
-from openhcs_core.runtime.execute_step import execute_step
 from openhcs_core.runtime.failures import recorded
 from openhcs_core.runtime.held import HeldStacks
 from openhcs_core.runtime.job import Job
+from openhcs_core.runtime.left_out import execute_or_leave_out
 from openhcs_core.runtime.means import libraries_of
 from openhcs_core.runtime.out_of_memory import naming_out_of_memory
 
@@ -90,7 +90,7 @@ def _do_well(
         begin(step, well)
         job = Job(plate_dir, step, plan_digest(plans[step, well]), held, devices)
         with recorded(job, well), naming_out_of_memory(f"step {step!r}, well {well}"):
-            execute_step(job, well, load)
+            execute_or_leave_out(job, well, load)
         if held is not None:
             held.hand_on()
 

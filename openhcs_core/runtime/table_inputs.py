@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from openhcs_core.errors import InputDataError
 from openhcs_core.plan import (
+    PLATE_TARGET,
     PlateTable,
     StepPlan,
     TablePlan,
@@ -20,7 +21,7 @@ from openhcs_core.plan import (
     taken_tables,
 )
 from openhcs_core.planes import PlaneKey
-from openhcs_core.runtime.manifest import read_manifest
+from openhcs_core.runtime.manifest import WellFailure, find_failed, is_partial, read_manifest
 from openhcs_core.runtime.read_records import read_made
 from openhcs_core.runtime.tables import read_plate_map
 
@@ -45,6 +46,8 @@ class TableInputs:
     ----------
     digests : dict
         Digests of all that is read of them: a table, its plan, and which images it is of.
+    left_out : dict
+        Wells that they are without, and why.
 
     Raises
     ------
@@ -57,8 +60,13 @@ class TableInputs:
         self._content = {name: read_made(plate_dir / name) for name in taken_tables(plan)}
         self.digests = {name: digest_bytes(content) for name, content in self._content.items()}
         self._images: dict[str, tuple[PlaneKey, ...]] = {}
+        self.left_out: dict[str, WellFailure] = {}
         for table in plan.tables:
-            if not table.of_plate:
+            if table.of_plate:
+                record = plate_dir / manifest_path(table.step, PLATE_TARGET)
+                self.left_out |= read_manifest(record).left_out if is_partial(record) else {}
+            else:
+                self.left_out |= find_failed(plate_dir, table.step, self._plan(table).wells)
                 path = table_path(table.step, table.file)
                 self._images[path] = tuple(self._find_images(table))
                 names = "\n".join(key.filename for key in self._images[path])
@@ -103,7 +111,7 @@ class TableInputs:
     def _wells(self, table: PlateTable, plate_map: str | None) -> Mapping[str, Mapping[str, str]]:
         plan = self._plan(table)
         rows = read_plate_map(plan, plate_map)
-        return {well: rows.get(well, {}) for well in plan.wells}
+        return {well: rows.get(well, {}) for well in plan.wells if well not in self.left_out}
 
     def _find_images(self, table: PlateTable) -> list[PlaneKey]:
         """Return the images of the step whose tables are joined: it gives one for each it takes."""

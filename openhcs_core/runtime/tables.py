@@ -11,12 +11,14 @@ from openhcs_core.materialization import table_text
 from openhcs_core.plan import (
     TablePlan,
     digest_bytes,
+    left_out_path,
     partial_table_path,
     table_path,
     table_plan_path,
     well_table_paths,
 )
 from openhcs_core.runtime.job import Job
+from openhcs_core.runtime.manifest import find_failed
 from openhcs_core.runtime.turn import Turn
 from openhcs_core.storage.atomic import replace_file
 
@@ -53,12 +55,31 @@ def gather_table(job: Job, file: str) -> None:
     """
     path = job.plate_dir / table_plan_path(job.step, file)
     with Turn(job.plate_dir, f"{job.step}.{file}") as turn:  # from before the first table is read
-        text = join_tables(job, job.read_plan(path, TablePlan))
+        plan = job.read_plan(path, TablePlan)
+        text = join_tables(job, plan)
         job.read_plan(path, TablePlan)
         turn.check()
         with replace_file(job.plate_dir / table_path(job.step, file)) as stream:
             stream.write(text.encode())
         (job.plate_dir / partial_table_path(job.step, file)).unlink(missing_ok=True)
+        _list_left_out(job, file, plan.wells)
+
+
+def _list_left_out(job: Job, file: str, wells: Sequence[str]) -> None:
+    """List beside a plate table the wells that it is without; remove the list of none."""
+    path = job.plate_dir / left_out_path(job.step, file)
+    failures = find_failed(job.plate_dir, job.step, wells)
+    if not failures:
+        path.unlink(missing_ok=True)
+        return
+    columns = {
+        "well": list(failures),
+        "step": [failure.step for failure in failures.values()],
+        "exit_code": [failure.exit_code for failure in failures.values()],
+        "reason": [failure.message for failure in failures.values()],
+    }
+    with replace_file(path) as stream:
+        stream.write(table_text(columns).encode())
 
 
 def write_partial_table(plate_dir: Path, plan: TablePlan, wells: tuple[str, ...]) -> None:

@@ -234,6 +234,7 @@ def _compile_plate(
     plate_map = plate.plate_map
     plan = compile_plate(request, None if plate_map is None else plate_map.digest)
     plan = with_failed_apart(with_lasting_plans(plan, config.results), config.results)
+    plan = plan.model_copy(update={"leaves_out": config.failed_wells == "leave_out"})
     files = emit_plan_files(plan) | _plate_files(plate, config, plan)
     warnings = [*plate.index.warnings, *find_warnings(plan, request)]
     if plate_map is not None:
@@ -263,6 +264,7 @@ def _plate_files(plate: OpenPlate, config: WorkflowConfig, plan: PlatePlan) -> d
         gpus={step: asked.gpu for step, asked in plan.resources.items() if asked.gpu},
         gpus_needed=tuple(step for step, asked in plan.resources.items() if asked.is_gpu_needed),
         fallbacks=config.fallbacks,
+        failed_wells=config.failed_wells,
     )
     return {
         **{

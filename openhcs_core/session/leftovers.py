@@ -16,6 +16,7 @@ from openhcs_core.plan import (
     index_path,
     job_scopes,
     kept_well_folder,
+    left_out_path,
     log_path,
     manifest_path,
     partial_table_path,
@@ -127,6 +128,7 @@ def _written(plate: PlatePlan) -> Iterator[str]:
     for table in plate.tables:
         yield table_path(table.step_name, table.file)
         yield partial_table_path(table.step_name, table.file)
+        yield left_out_path(table.step_name, table.file)
 
 
 def _recorded(plate: PlatePlan) -> Iterator[str]:

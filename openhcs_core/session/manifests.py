@@ -19,7 +19,7 @@ from openhcs_core.plan import (
     plan_digest,
     read_names,
 )
-from openhcs_core.runtime import find_read_record, manifest_digest, records_digest
+from openhcs_core.runtime import find_read_record, is_partial, manifest_digest, records_digest
 
 
 def sort_manifests(compiled: CompiledPipeline, texts: Mapping[str, str]) -> None:
@@ -91,6 +91,12 @@ class Manifests:
 
         A result of which it is not known what it was made from is taken for one: times tell.
         """
+        # a well that failed is tried again, and so is what went on without it
+        is_whole = not is_partial(manifest_place(self.folder, plan.step_name, well))
+        return is_whole and self.is_of_today(plan, well)
+
+    def is_of_today(self, plan: StepPlan, well: str) -> bool:
+        """Return whether a result, if there is one, is of today's plan and input, failed or not."""
         found = manifest_digest(manifest_place(self.folder, plan.step_name, well))
         if found is None:
             return True

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from openhcs_core.plan import (
+    CHECK,
+    CHECK_LOG,
     LOCATION,
     OUTPUT_FOLDERS,
     OWN_FOLDERS,
@@ -36,12 +38,12 @@ _RECORDS = (
 _PLAN = re.compile(r"plan/[^/]+\.json")
 _INDEX = re.compile(rf"index/{_WELL}\.json")
 _OUTPUT = re.compile(rf"(?:{_WRITTEN})/{_STEP}/(?P<well>{_WELL})\.[^/]+")
-_TABLE = re.compile(rf"tables/{_STEP}/(?P<output>[^/]+?)(?:\.partial)?\.csv")
+_TABLE = re.compile(rf"tables/{_STEP}/(?P<output>[^/]+?)(?:\.(?:partial|left_out))?\.csv")
 _PATTERNS = tuple(re.compile(pattern) for pattern in _RECORDS)
 _ZARR = re.compile(rf"(?:(?P<sub_dir>.+)/)?(?P<step>[^/]+)\.ome\.zarr/{_STORE}")
 _TIFF = re.compile(rf"(?P<sub_dir>.+)/{_STEP}/(?P<well>{_WELL})/(?:{_LABEL}/)?(?P<name>[^/]+\.tif)")
 _HIDDEN = re.compile(rf"{TEMPORARY_NAME.pattern}|\.snakemake_timestamp")
-_WHOLE_PLATE = frozenset({STATUS, LOCATION, WORKSPACE_METADATA})
+_WHOLE_PLATE = frozenset({STATUS, CHECK, CHECK_LOG, LOCATION, WORKSPACE_METADATA})
 
 
 class Ownership:

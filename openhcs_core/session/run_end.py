@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import astuple, fields
 from pathlib import Path
 
-from openhcs_core.errors import DiskFullError, InputDataError
+from openhcs_core.errors import DiskFullError, InputDataError, shortened
 from openhcs_core.materialization import CsvOptions
 from openhcs_core.plan import (
     OUTPUT_FOLDERS,
@@ -116,6 +116,9 @@ def _write_tables(status: PlateStatus, folder: Path) -> Iterator[tuple[str, str]
         if name in status.tables:
             yield "table", f"{folder}/{name}"
             continue
+        if name in status.without:
+            yield "table", f"{folder}/{name} {_without(status.without[name])}"
+            continue
         if (folder / name).exists():
             yield "old", f"{folder}/{name} is of an earlier run, not of what is done now"
         if done and done != table.wells:
@@ -130,7 +133,13 @@ def _plate_step_tables(status: PlateStatus, folder: Path) -> Iterator[tuple[str,
             if isinstance(output.options, CsvOptions) and path.exists():
                 is_done = PLATE_TARGET in status.done[plan.step_name]
                 text = f"{path} is of an earlier run, not of what is done now"
-                yield ("table", f"{path}") if is_done else ("old", text)
+                left_out = status.without.get(plan.step_name, ())
+                note = f" {_without(left_out)}" if left_out else ""
+                yield ("table", f"{path}{note}") if is_done else ("old", text)
+
+
+def _without(wells: tuple[str, ...]) -> str:
+    return f"without {shortened(wells)}, which failed"
 
 
 def _write_partial(table: TablePlan, wells: tuple[str, ...], folder: Path) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """What is done, what failed and why: read from manifests and failure records."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +30,7 @@ from openhcs_core.runtime import (
     TableInputs,
     digest_of_taken,
     find_read_record,
+    is_partial,
     read_failure,
     read_manifest,
 )
@@ -98,12 +99,16 @@ class PlateStatus:
         :data:`~openhcs_core.plan.PLATE_TARGET` when it has one.
     tables : frozenset of str
         Plate tables, relative to the plate's results, that have all wells' current rows.
+    without : dict
+        Other results of the whole plate that are current, to the failed wells that they are
+        without: plate tables, and steps over the plate.
     """
 
     plate: PlatePlan
     jobs: tuple[JobStatus, ...]
     done: Mapping[str, tuple[str, ...]]
     tables: frozenset[str]
+    without: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def is_done(self) -> bool:
@@ -145,16 +150,20 @@ class _PlateReader:
         self._done: dict[str, list[str]] = {plan.step_name: [] for plan in plate.steps}
         self._plate_wide = {plan.step_name: plan for plan in plate.steps if plan.is_plate_wide}
         self._made: dict[str, Manifest | None] = {}
+        self._without: dict[str, tuple[str, ...]] = {}
 
     def read(self) -> PlateStatus:
         """Return what came of wells, tables and stores."""
         jobs = [job for well in self._plate.wells for job in self._read_well(well)]
         others, whole = self._read_tables()
         for step, plan in self._plate_wide.items():
-            self._done[step] += [PLATE_TARGET] if self._plate_manifest(plan) is not None else []
+            made = self._plate_manifest(plan)
+            self._done[step] += [PLATE_TARGET] if made is not None else []
+            if made is not None and made.left_out:
+                self._without[step] = tuple(made.left_out)
         done = {step: tuple(wells) for step, wells in self._done.items()}
         jobs += [*self._read_plate_steps(), *others, *self._read_stores()]
-        return PlateStatus(self._plate, tuple(jobs), done, whole)
+        return PlateStatus(self._plate, tuple(jobs), done, whole, self._without)
 
     def _read_well(self, well: str) -> list[JobStatus]:
         """Return one line when all is done or nothing was begun, else one a step begun."""
@@ -217,7 +226,7 @@ class _PlateReader:
             manifest = read_manifest(self._folder / manifest_path(plan.step_name, PLATE_TARGET))
         except (FileNotFoundError, InputDataError):
             return None
-        if not self._manifests.is_current(plan, PLATE_TARGET):
+        if not self._manifests.is_of_today(plan, PLATE_TARGET):
             return None
         read = self._find_read(plan)
         if read is None:
@@ -235,6 +244,8 @@ class _PlateReader:
         images: dict[str, str] | None = None if plan.source is None else {}
         for well in source_wells(plan, PLATE_TARGET) if plan.source is not None else ():
             *_, (_, manifest, _) = self._walk(well, until=plan.source)
+            if manifest is None and self._is_left_out(plan.source, well):
+                continue
             if manifest is None:
                 return None
             taken = digest_of_taken(plan, manifest.plane_digests())
@@ -250,6 +261,10 @@ class _PlateReader:
         special |= TableInputs(self._folder, plan).digests
         return images, special
 
+    def _is_left_out(self, step: str | None, well: str) -> bool:
+        """Return whether a step of a well has committed its failure, so that others go on."""
+        return step is not None and is_partial(self._folder / manifest_path(step, well))
+
     def _has_table(self, table: PlateTable) -> bool:
         """Return whether a plate table is of what is done today."""
         path = table_path(table.step, table.file)
@@ -264,7 +279,7 @@ class _PlateReader:
         inputs = [table_plan_path(table.step, table.file)]
         for well in plan.wells:
             *_, (_, manifest, _) = self._walk(well, until=table.step)
-            if manifest is None:
+            if manifest is None and not self._is_left_out(table.step, well):
                 return False
             inputs += well_table_paths(plan, well)
         return self._is_made(path, inputs)
@@ -319,12 +334,17 @@ class _PlateReader:
         """Return tables that are not done though their wells are, and those that are whole."""
         jobs, whole = [], set()
         for table in self._plate.tables:
-            if not set(table.wells) <= set(self._done[table.step_name]):
+            missing = set(table.wells) - set(self._done[table.step_name])
+            step = table.step_name
+            failed = [w for w in table.wells if w in missing and self._is_left_out(step, w)]
+            if len(failed) < len(missing):
                 continue
             path = table_path(table.step_name, table.file)
             inputs = [table_plan_path(table.step_name, table.file)]
             inputs += [part for well in table.wells for part in well_table_paths(table, well)]
-            if self._is_made(path, inputs):
+            if self._is_made(path, inputs) and failed:
+                self._without[path] = tuple(failed)
+            elif self._is_made(path, inputs):
                 whole.add(path)
             else:
                 jobs.append(self._describe_plate_job(table.step_name, table.file, path, table))

@@ -45,6 +45,7 @@ CASES = {
 WELLS = ("A01", "A02", "A03", "B01", "B02", "B03", "C02")
 """Of plates whose wells are done in batches."""
 BATCHES = {"batches": 2, "batches_of_rows": 6, "fused_batches": 2, "batches_by_well": 2}
+LEAVES_OUT = {"plate_wide"}
 GPU = {"gpu_none": "none"}
 STORAGE = {"kept_as_tiff": VFSConfig(materialization="disk")}
 
@@ -103,7 +104,8 @@ def _rules(case):
             granularity="fused" if case.startswith("fused") else "step",
             wells_per_job=BATCHES.get(case, 1),
         )
-        plates.append(compile_plate(request))
+        compiled = compile_plate(request)
+        plates.append(compiled.model_copy(update={"leaves_out": case in LEAVES_OUT}))
     return emit_rules(CompiledPipeline(results="results", plates=tuple(plates)))
 
 

@@ -22,6 +22,15 @@ def openhcs_plate_digest(step, wildcards):
     return OPENHCS["plates"][wildcards.plate]["digests"][step]
 
 
+def openhcs_targets(check, wildcards):
+    folder = f"{OPENHCS['results']}/{wildcards.plate}/"
+    return [
+        target
+        for target in OPENHCS["targets"]
+        if target.startswith(folder) and target != folder + check
+    ]
+
+
 def openhcs_of_wells(path, wildcards):
     folder = f"{OPENHCS['results']}/{wildcards.plate}"
     return [

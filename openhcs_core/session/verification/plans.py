@@ -51,6 +51,7 @@ class _PlateEntry(BaseModel):
     store_digests: dict[str, str]
     table_digests: dict[str, str]
     resources: dict[str, JobResources]
+    leaves_out: bool = False
 
 
 class _PlanIndex(BaseModel):
@@ -196,6 +197,7 @@ class _PlateReader:
             tables=tuple(plan for plan in tables if plan is not None),
             stores=tuple(plan for plan in stores if plan is not None),
             resources=entry.resources,
+            leaves_out=entry.leaves_out,
         )
         return PlannedPlate(self.folder, plan, tuple(self.problems))
 

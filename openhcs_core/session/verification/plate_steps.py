@@ -72,6 +72,10 @@ class PlateStepVerifier:
             report.problems.append(Problem(kind, str(final), wrong.expected, wrong.found, mend))
             return
         made[plan.step_name] = manifest
+        if manifest.left_out:
+            without = f"one without {shortened(list(manifest.left_out))}, which failed"
+            what = ("a result of all wells", without)
+            report.problems.append(Problem("missing", str(path), *what, RUN))
         before = len(report.problems)
         self.wells.check_files(manifest, path, report)
         if len(report.problems) == before:
@@ -152,6 +156,8 @@ class PlateStepVerifier:
             if plan.source not in self.reports[well].sound:
                 continue
             source = read_manifest(manifest_place(self.plate.folder, plan.source or "", well))
+            if well in manifest.left_out:
+                continue
             if digest_of_taken(plan, source.plane_digests()) != manifest.inputs.get(well):
                 yield Mismatch(
                     f"the images that step {plan.source!r} made of well {well}",

@@ -179,6 +179,11 @@ class WellVerifier:
             differs = Problem("altered", str(path), *first_difference(text, data), mend)
             report.problems.append(differs)
             return None
+        if manifest.failure is not None:
+            if manifest.failure.step == plan.step_name:  # later steps pass it on
+                reason = f"the well is left out: {manifest.failure.message}"
+                report.problems.append(Problem("missing", str(path), "", reason, RUN))
+            return None
         wrong = self._first_mismatch(manifest, plan, well, upstream)
         if wrong is None:
             return manifest

@@ -159,6 +159,8 @@ class _Reader:
         is_absent = verdict.files.outputs[0] in verdict.missing
         if is_absent:
             yield self._tell_absent(step)
+        if manifest is not None and not is_absent:
+            yield from self._tell_left_out(step, manifest)
         if manifest is not None and manifest.digest != plan_digest(verdict.plan):
             yield self._tell_plan(step, manifest.digest)
         if manifest is not None and verdict.files.index is not None:
@@ -205,6 +207,18 @@ class _Reader:
         full = f"{self._results}/{self.plate.name}/{own}"
         is_known = ended is not None or self._records.find(full) is not None
         return OutputsMissing(files=(own,)) if is_known else NeverDone()
+
+    def _tell_left_out(self, step: str, manifest: Manifest) -> Iterator[Reason]:
+        """Yield why a well, or what it is missing of, is tried again."""
+        failures = {self._target(step): manifest.failure} if manifest.failure else manifest.left_out
+        for well, failure in list(failures.items())[:1]:
+            target = self._target(step) if failure.step == step else well
+            yield Failed(
+                message=failure.message,
+                exit_code=failure.exit_code,
+                log=log_path(failure.step, target),
+                of_this_plan=True,
+            )
 
     def _tell_plan(self, step: str, old_digest: str) -> PlanChanged:
         well = self._target(step)

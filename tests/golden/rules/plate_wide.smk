@@ -194,3 +194,19 @@ rule count__cell_counts:
         digest=lambda w: openhcs_table_digest("count/cell_counts.csv", w),
     shell:
         "openhcs-core run-step --plate-dir results/{wildcards.plate:q} --step count --table cell_counts.csv --digest {params.digest} --log {log:q}"
+
+
+rule check:
+    input:
+        all=lambda w: openhcs_targets("check.txt", w),
+    output:
+        check="results/{plate}/check.txt",
+    log:
+        "results/{plate}/logs/check.log",
+    wildcard_constraints:
+        plate="demo|other",
+    localrule: True
+    conda:
+        OPENHCS_ENVIRONMENT
+    shell:
+        "openhcs-core run-step --plate-dir results/{wildcards.plate:q} --check --log {log:q}"
