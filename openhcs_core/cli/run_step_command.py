@@ -68,9 +68,9 @@ def run_step_command(
         raise click.UsageError("give exactly one of --well, --plate, --table, --store and --check")
     _check_steps(steps, wells, is_check=check, images_only=images_only)
     scope = JobScope(steps, wells)
-    job = Job(plate_dir, "" if check else steps[0], digest)
+    job = Job(plate_dir, "check" if check else steps[0], digest)
     try:
-        with naming_full_disk(plate_dir), naming_out_of_memory(f"step {steps[0]!r}"):
+        with naming_full_disk(plate_dir), naming_out_of_memory(f"step {job.step!r}"):
             _start_log(log)
             if check:
                 check_plate(plate_dir)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from openhcs_core.cli.run_step_command import run_step_command
-from openhcs_core.plan import JobScope, log_path
+from openhcs_core.plan import PLATE_TARGET, JobScope, log_path
 
 _COMMAND = ("openhcs-core", "run-step")
 # Letters and digits of any script, and signs that no shell gives a meaning to; quoted, all but
@@ -78,7 +78,9 @@ def read_step_line(line: str) -> StepLine | None:
     except (click.ClickException, click.exceptions.Exit):
         return None
     options = context.params
-    wells = options["wells"]
+    if options["check"]:  # of no step
+        return None
+    wells = (PLATE_TARGET,) if options["plate"] else options["wells"]
     return StepLine(
         arguments=words[1:],
         plate_dir=options["plate_dir"],
