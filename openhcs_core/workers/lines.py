@@ -78,7 +78,7 @@ def read_step_line(line: str) -> StepLine | None:
     except (click.ClickException, click.exceptions.Exit):
         return None
     options = context.params
-    if options["check"]:  # of no step
+    if not options["steps"]:  # the job that checks, or no job at all
         return None
     wells = (PLATE_TARGET,) if options["plate"] else options["wells"]
     return StepLine(
