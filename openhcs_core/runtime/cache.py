@@ -30,7 +30,7 @@ class ImageCache:
     held : HeldStacks or None
         Where stacks are kept in memory as well, for the next step of the same job.
     is_passing : bool
-        Stacks are read by this job alone: what is held is not written.
+        Nothing that is held is written.
     """
 
     root: Path
@@ -49,7 +49,8 @@ class ImageCache:
         Parameters
         ----------
         is_passing : bool
-            Do not write what is held: to compute it again costs no more than to read it.
+            Do not write it while it is held and read by this job alone: to compute it again costs
+            no more than to read it.
 
         Returns
         -------
@@ -72,7 +73,11 @@ class ImageCache:
         stack = stack.astype(stack.dtype.newbyteorder("="), copy=False)
         path = self.path(digest)
         is_held = self.held is not None and self.held.put(digest, stack)
-        if not (is_held and (is_passing or self.is_passing)) and not path.exists():
+        if is_held and self.held is not None and self.held.is_read_here:
+            is_passing |= self.is_passing
+        else:
+            is_passing = False
+        if not is_passing and not path.exists():
             self._write(path, stack)
         return StackRecord(object=digest, dtype=stack.dtype.name, shape=stack.shape, planes=records)
 

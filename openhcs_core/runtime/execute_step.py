@@ -97,6 +97,7 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     """
     work = _open_work(job, well, load)
     job, plan = work.job, work.plan
+    FallbackNotes(job, well).forget_earlier()
     check_versions(plan)
     load = with_user_functions(plan, job.location, load)
     earlier = _find_result(work)
@@ -175,7 +176,6 @@ def _open_work(job: Job, well: str, load: FunctionLoader) -> _Work:
     job = replace(job, digest=plan_digest(plan))
     source = open_input(job, plan, well, _recomputer(job, load))
     specials = SpecialInputs(job.plate_dir, plan, well)
-    FallbackNotes(job, well).forget_earlier()
     return _Work(job, plan, well, turn, source, specials, read_digest)
 
 

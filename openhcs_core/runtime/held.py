@@ -17,10 +17,16 @@ class HeldStacks:
         The steps that the job does, whose functions this process can run.
     limit_bytes : int
         Of all stacks together.
+
+    Attributes
+    ----------
+    is_read_here : bool
+        Only the next step of the same job reads what is put here.
     """
 
     def __init__(self, steps: frozenset[str] = frozenset(), limit_bytes: int = HELD_BYTES) -> None:
         self.steps = steps
+        self.is_read_here = True
         self._limit_bytes = limit_bytes
         self._read: dict[str, NDArray[Any]] = {}
         self._made: dict[str, NDArray[Any]] = {}

@@ -88,6 +88,8 @@ def _do_well(
     held = HeldStacks(frozenset(steps)) if len(steps) > 1 else None
     for step in steps:
         begin(step, well)
+        if held is not None:
+            held.is_read_here = step != steps[-1]
         job = Job(plate_dir, step, plan_digest(plans[step, well]), held, devices)
         with recorded(job, well), naming_out_of_memory(f"step {step!r}, well {well}"):
             execute_or_leave_out(job, well, load)

@@ -51,3 +51,10 @@ def test_what_passes_is_not_written_while_it_is_held(tmp_path):
 def test_the_record_is_the_same_held_or_not(tmp_path):
     held = ImageCache(tmp_path / "held", HeldStacks()).put(_planes(1), KEYS, is_passing=True)
     assert held == ImageCache(tmp_path / "written").put(_planes(1), KEYS)
+
+
+def test_what_another_job_reads_is_written(tmp_path):
+    cache = ImageCache(tmp_path, HeldStacks())
+    cache.held.is_read_here = False
+    cache.put(_planes(1), KEYS, is_passing=True)
+    assert len(_files(tmp_path)) == 1
