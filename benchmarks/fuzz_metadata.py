@@ -201,6 +201,7 @@ def main() -> None:
     """Fuzz, or replay."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10.0, help="for all targets together")
+    parser.add_argument("--rounds", type=int, default=1, help="turns of each target")
     parser.add_argument("--cases", type=int, help="at most so many of each target")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--targets", nargs="*", default=sorted(TARGETS), choices=sorted(TARGETS))
@@ -216,10 +217,9 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     out = options.out.resolve()
     campaigns = [Campaign(name, out, options.first) for name in options.targets]
-    rounds = max(1, min(10, round(options.minutes)))
-    for turn in range(rounds):
+    for turn in range(options.rounds):
         for campaign in campaigns:
-            campaign.run(60 * options.minutes / rounds / len(campaigns), options.cases)
+            campaign.run(60 * options.minutes / options.rounds / len(campaigns), options.cases)
             report = {"round": turn + 1, **{one.name: one.summary() for one in campaigns}}
             (out / "stats.json").write_text(json.dumps(report, indent=1))
         if options.cases is not None:

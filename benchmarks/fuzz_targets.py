@@ -15,6 +15,7 @@ import numpy as np
 import tifffile
 from fuzz_mutations import damage_bytes, damage_json, damage_tiff
 
+from openhcs_core.config import LocatedDocument, WorkflowConfig, validate
 from openhcs_core.microscopes import (
     METADATA_FILENAME,
     build_workspace_metadata,
@@ -41,6 +42,16 @@ from openhcs_core.testing.plates import image_path, write_imagexpress_plate
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "data/demo/9987_Plate_3434"
+XML_TOKENS = (
+    *(b"<Image>", b"</Image>", b"<Row>", b"</Row>", b"<URL>../../x.tif</URL>", b"<Images/>"),
+    *(
+        b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]>&b;",
+        b"<![CDATA[",
+        b"<!--",
+        b"<?x?>",
+    ),
+    *(b' bts:Row="99999"', b' bts:Time="NaN"', b"<PositionX Unit='m'>INF</PositionX>"),
+)
 MIX = ROOT / "tests/data/projection_mix/Projection-Mix"
 WORKSPACE = ROOT / "tests/data/openhcs_plate"
 
@@ -88,6 +99,75 @@ class HtdTarget(Target):
     def read(self, content: bytes) -> None:
         (self.folder / "P.HTD").write_bytes(content)
         _index(self.folder)
+
+
+class _InstrumentTarget(Target):
+    """Metadata files of a copy of a real plate, of which one is damaged."""
+
+    plate: Path
+    names: tuple[str, ...]
+
+    def prepare(self) -> list[bytes]:
+        shutil.copytree(self.plate, self.folder, dirs_exist_ok=True)
+        self.contents = [(self.folder / name).read_bytes() for name in self.names]
+        return [b"%d:" % number + content for number, content in enumerate(self.contents)]
+
+    def damage(self, random: Random) -> bytes:
+        number = random.randrange(len(self.names))
+        return b"%d:" % number + damage_bytes(random, self.contents[number], XML_TOKENS)
+
+    def read(self, content: bytes) -> None:
+        number, _, damaged = content.partition(b":")
+        path = self.folder / self.names[int(number)]
+        try:
+            path.write_bytes(damaged)
+            _index(self.folder)
+        finally:
+            path.write_bytes(self.contents[int(number)])
+
+
+class PhenixTarget(_InstrumentTarget):
+    """``Index.idx.xml`` of Opera Phenix."""
+
+    plate = ROOT / "tests/data/phenix/BR00121482"
+    names = ("Images/Index.idx.xml",)
+
+
+class Phenix7Target(_InstrumentTarget):
+    """``Index.xml`` of Harmony V7."""
+
+    plate = ROOT / "tests/data/phenix/v7"
+    names = ("Images/Index.xml",)
+
+
+class CellVoyagerTarget(_InstrumentTarget):
+    """The files of a CV8000's measurement."""
+
+    plate = ROOT / "tests/data/cv8000"
+    names = (
+        "MeasurementData.mlf",
+        "MeasurementDetail.mrf",
+        "Minimal-3C3W2S-FP2-stack.mes",
+        "CV8000-Minimal-DataSet-2C-3W-4S-FP2-stack.wpi",
+    )
+
+
+class PatternTarget(Target):
+    """Patterns of file names, of a folder of any images."""
+
+    def prepare(self) -> list[bytes]:
+        shutil.copytree(
+            ROOT / "tests/data/generic/sbs_translocation", self.folder, dirs_exist_ok=True
+        )
+        return [b"Channel{channel}-{site}-{row}-{column}.tif", b"Channel{channel}-{_}-{well}.tif"]
+
+    def read(self, content: bytes) -> None:
+        pattern = content.decode("utf-8", "surrogateescape")
+        settings = {"path": str(self.folder), "microscope": "generic"}
+        generic = {"pattern": pattern}
+        document = LocatedDocument("c", {"plates": {"p": {**settings, "generic": generic}}}, {})
+        plate = validate(WorkflowConfig, document).plates["p"]
+        get_handler("generic", self.folder, plate).index(self.folder)
 
 
 class TiffTarget(Target):
@@ -278,7 +358,11 @@ def _attempt(read: Any) -> None:
 
 
 TARGETS: dict[str, type[Target]] = {
+    "cellvoyager": CellVoyagerTarget,
     "htd": HtdTarget,
+    "pattern": PatternTarget,
+    "phenix": PhenixTarget,
+    "phenix7": Phenix7Target,
     "tiff": TiffTarget,
     "description": DescriptionTarget,
     "workspace": WorkspaceTarget,

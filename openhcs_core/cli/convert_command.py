@@ -9,9 +9,9 @@ from typing import Literal
 
 import click
 
+from openhcs_core.cli.plate_options import choose_microscope, generic_config, microscope_options
 from openhcs_core.cli.progress import progress_bar
 from openhcs_core.config import ZarrChunkStrategy, ZarrCompressor, ZarrConfig
-from openhcs_core.microscopes import AUTO, choose_handler
 from openhcs_core.plates import Conversion, ConvertOptions, convert_plate
 from openhcs_core.storage import open_plate_source
 
@@ -19,7 +19,7 @@ from openhcs_core.storage import open_plate_source
 @click.command()
 @click.argument("plate")
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--microscope", default=AUTO, show_default=True, help="Name a handler.")
+@microscope_options
 @click.option(
     "--ome-zarr-version",
     "version",
@@ -47,6 +47,8 @@ def convert_command(
     out: Path,
     *,
     microscope: str,
+    pattern: str | None,
+    well: str | None,
     version: Literal["0.5", "0.4"],
     compressor: str,
     wells: str,
@@ -69,7 +71,8 @@ def convert_command(
       openhcs-core convert data/demo/9987_Plate_3434 demo.ome.zarr
     """
     source = open_plate_source(plate)
-    index = choose_handler(microscope, source).handler.index(source)
+    generic = generic_config(microscope, pattern, well)
+    index = choose_microscope(plate, source, microscope, generic).handler.index(source)
     for warning in index.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     # without shards a well in one chunk would be decoded as a whole for each plane

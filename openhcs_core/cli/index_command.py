@@ -6,21 +6,18 @@ import sys
 from dataclasses import asdict
 
 import click
-from pydantic import ValidationError
 
+from openhcs_core.cli.plate_options import choose_microscope, generic_config, microscope_options
 from openhcs_core.cli.progress import progress_bar
-from openhcs_core.config import GenericConfig, PlateConfig
-from openhcs_core.errors import EXIT_DATA, ConfigError
-from openhcs_core.microscopes import ChannelInfo, PlateIndex, choose_handler
+from openhcs_core.errors import EXIT_DATA
+from openhcs_core.microscopes import ChannelInfo, PlateIndex
 from openhcs_core.plates import Inspection, inspect_plate
 from openhcs_core.storage import PlateSource, open_plate_source
 
 
 @click.command()
 @click.argument("plate")
-@click.option("--microscope", default="auto", show_default=True, help="Name a handler.")
-@click.option("--pattern", help="How file names say what an image is of, for any instrument.")
-@click.option("--well", help="With --pattern: the well of all images, where names say none.")
+@microscope_options
 @click.option("--deep", is_flag=True, help="Open every image.")
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
 @click.pass_context
@@ -49,8 +46,8 @@ def index_command(
       openhcs-core index data/demo/9987_Plate_3434 --deep
     """
     source = open_plate_source(plate)
-    settings = None if pattern is None else _generic(plate, microscope, pattern, well)
-    choice = choose_handler("generic" if settings else microscope, source, settings)
+    generic = generic_config(microscope, pattern, well)
+    choice = choose_microscope(plate, source, microscope, generic)
     index = choice.handler.index(source)
     found = _inspect(index, source) if deep else None
     index = index if found is None else found.index
@@ -87,18 +84,6 @@ def _describe_inspection(found: Inspection | None) -> list[str]:
     lines = [f"  opened    {found.size_bytes / 1e6:.1f} MB of pixels, {len(found.blank)} all zero"]
     lines += [f"  unusable  {problem.path}: {problem.reason}" for problem in found.problems]
     return [*lines, f"  usable    {count} of {len(found.index.images)} planes"]
-
-
-def _generic(plate: str, microscope: str, pattern: str, well: str | None) -> PlateConfig:
-    """Return the section of the config that these options stand for."""
-    if microscope not in {"auto", "generic"}:
-        raise ConfigError(f"--pattern is of microscope generic, not {microscope}; leave one out")
-    try:
-        config = GenericConfig(pattern=pattern, well=well)
-    except ValidationError as error:
-        problems = "; ".join(str(problem["msg"]) for problem in error.errors())
-        raise ConfigError(f"--pattern {pattern!r}: {problems}") from error
-    return PlateConfig(path=plate, microscope="generic", generic=config)
 
 
 def _as_data(index: PlateIndex) -> dict[str, object]:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from openhcs_core.cli.plate_options import choose_microscope, generic_config, microscope_options
+from openhcs_core.config import GenericConfig
 from openhcs_core.errors import ConfigError, OpenHCSError, collecting, raise_all
-from openhcs_core.microscopes import AUTO, HandlerChoice, PlateIndex, choose_handler
+from openhcs_core.microscopes import HandlerChoice, PlateIndex
 from openhcs_core.plates import StarterPlate, name_plates, starter_config, starter_pipeline
 from openhcs_core.session import DEFAULT_CONFIG, compile_workflow, write_files
 from openhcs_core.storage import open_plate_source
@@ -16,7 +18,7 @@ from openhcs_core.storage import open_plate_source
 
 @click.command()
 @click.argument("plates", nargs=-1, required=True, metavar="PLATE…")
-@click.option("--microscope", default=AUTO, show_default=True, help="Name a handler.")
+@microscope_options
 @click.option("--config", default=DEFAULT_CONFIG, show_default=True, help="Written.")
 @click.option("--pipeline", default="config/pipeline.yaml", show_default=True, help="Written.")
 @click.option("--results", default="results", show_default=True, help="Where results will go.")
@@ -26,6 +28,8 @@ def init_command(
     plates: tuple[str, ...],
     *,
     microscope: str,
+    pattern: str | None,
+    well: str | None,
     config: str,
     pipeline: str,
     results: str,
@@ -48,8 +52,11 @@ def init_command(
             f"{' and '.join(there)} {'is' if len(there) == 1 else 'are'} there already; --force "
             "overwrites, --config and --pipeline name other files"
         )
-    found = _look(name_plates(plates), microscope)
-    starters = [StarterPlate(name, path, index) for name, (path, _, index) in found.items()]
+    generic = generic_config(microscope, pattern, well)
+    found = _look(name_plates(plates), microscope, generic)
+    starters = [
+        StarterPlate(name, path, index, generic) for name, (path, _, index) in found.items()
+    ]
     files = {
         config: starter_config(starters, pipeline, results),
         pipeline: starter_pipeline([plate.index for plate in starters]),
@@ -69,14 +76,14 @@ def init_command(
 _Found = Mapping[str, tuple[str, HandlerChoice, PlateIndex]]
 
 
-def _look(named: Mapping[str, str], microscope: str) -> _Found:
+def _look(named: Mapping[str, str], microscope: str, generic: GenericConfig | None) -> _Found:
     """Index every plate; raise what is wrong with any of them."""
     found = {}
     errors: list[OpenHCSError] = []
     for name, path in named.items():
         with collecting(errors):
             source = open_plate_source(path)
-            choice = choose_handler(microscope, source)
+            choice = choose_microscope(path, source, microscope, generic)
             found[name] = (path, choice, choice.handler.index(source))
     raise_all("init", errors)
     return found

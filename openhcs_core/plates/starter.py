@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from openhcs_core.config import check_name
+from openhcs_core.config import GenericConfig, check_name
 from openhcs_core.errors import ConfigError
 from openhcs_core.microscopes import PlateIndex
 
@@ -23,11 +23,14 @@ class StarterPlate:
         Its name in the config, and what the user typed.
     index : PlateIndex
         What it consists of.
+    generic : GenericConfig or None
+        How its file names were read, if no handler of an instrument did.
     """
 
     name: str
     path: str
     index: PlateIndex
+    generic: GenericConfig | None = None
 
 
 def plate_name(path: str) -> str:
@@ -95,6 +98,10 @@ def _plate_lines(plate: StarterPlate) -> list[str]:
         f"    microscope: {index.microscope}",
         f'    wells: all  # {len(index.wells)}: {wells}; or [A01, B02], or "A01:C12"',
     ]
+    if plate.generic is not None:
+        own = plate.generic.model_dump(exclude_defaults=True)
+        lines.append("    generic:")
+        lines += [f"      {key}: {_quoted(str(value))}" for key, value in own.items()]
     if missing:
         lines += [
             f"    # {missing} images are missing and become holes; 'error' refuses the plate",

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import struct
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from openhcs_core.storage import (
     write_well,
 )
 from openhcs_core.testing.plates import image_path, write_imagexpress_plate
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -153,6 +156,68 @@ def test_array_metadata_nested_deeply(tmp_path):
         read_plane(tmp_path, key)
 
 
+# -- XML ----------------------------------------------------------------------
+
+PHENIX = ROOT / "tests/data/phenix/BR00121482"
+CELLVOYAGER = ROOT / "tests/data/cv8000"
+LAUGHS = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
+DECLARATIONS = {
+    "bomb": f'<!DOCTYPE x [<!ENTITY a0 "ha">{LAUGHS}]>',
+    "file": '<!DOCTYPE x [<!ENTITY a9 SYSTEM "file:///etc/passwd">]>',
+    "server": '<!DOCTYPE x SYSTEM "http://127.0.0.1:1/x.dtd">',
+    "parameter": '<!DOCTYPE x [<!ENTITY % a SYSTEM "file:///etc/passwd"> %a;]>',
+}
+LISTS = {
+    "phenix": (PHENIX, "Images/Index.idx.xml"),
+    "cellvoyager": (CELLVOYAGER, "MeasurementData.mlf"),
+    "cellvoyager detail": (CELLVOYAGER, "MeasurementDetail.mrf"),
+}
+
+
+def declaring(text, declaration):
+    """Put a declaration before the root element, and an entity into the first text there is."""
+    head, _, rest = text.partition("?>")
+    root, end, inner = rest.partition(">")
+    return f"{head}?>{declaration}{root}{end}&a9;{inner}"
+
+
+@pytest.mark.parametrize("declaration", DECLARATIONS.values(), ids=DECLARATIONS)
+@pytest.mark.parametrize("instrument", LISTS)
+def test_xml_that_declares_entities(tmp_path, instrument, declaration):
+    folder, name = LISTS[instrument]
+    plate = shutil.copytree(folder, tmp_path / "plate")
+    text = (plate / name).read_text(encoding="utf-8-sig")
+    (plate / name).write_text(declaring(text, declaration), encoding="utf-8")
+    with pytest.raises(InputDataError, match=r"declares|not whole XML"):
+        index(plate)
+
+
+@pytest.mark.parametrize("url", ["../../secret.tiff", "/etc/passwd", "a/../../b.tiff", "x\n.tiff"])
+def test_lists_of_images_that_lead_out_of_the_plate(tmp_path, url):
+    plate = shutil.copytree(PHENIX, tmp_path / "plate")
+    (tmp_path / "secret.tiff").write_bytes(b"secret")
+    path = plate / "Images/Index.idx.xml"
+    text = path.read_text(encoding="utf-8-sig")
+    path.write_text(text.replace("r01c01f01p01-ch1sk1fk1fl1.tiff", url), encoding="utf-8")
+    try:
+        images = index(plate).images
+    except InputDataError:
+        return
+    source = open_plate_source(plate)
+    for image in images:  # what is left lies in the plate
+        source.locate(image.path)
+
+
+def test_endless_elements_of_xml(tmp_path):
+    plate = shutil.copytree(PHENIX, tmp_path / "plate")
+    path = plate / "Images/Index.idx.xml"
+    text = path.read_text(encoding="utf-8-sig")
+    deep = "<a>" * 200_000
+    path.write_text(text.replace("<Images>", f"<Images>{deep}"), encoding="utf-8")
+    with pytest.raises(InputDataError):
+        index(plate)
+
+
 # -- folders ------------------------------------------------------------------
 
 
@@ -217,8 +282,6 @@ def test_a_folder_of_100_000_files_that_are_no_plate(tmp_path, name):
 
 
 # -- what fuzzing found -------------------------------------------------------
-
-ROOT = Path(__file__).parents[2]
 
 
 def fuzz(*arguments):

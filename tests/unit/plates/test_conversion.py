@@ -277,3 +277,14 @@ def test_a_read_only_plate_is_only_read(tmp_path):
     before = files_below(plate)
     converted(plate, tmp_path / "a.ome.zarr")
     assert files_below(plate) == before
+
+
+def test_images_of_any_instrument_by_a_pattern_of_their_names(tmp_path):
+    images = ROOT / "tests/data/generic/sbs_translocation"  # big-endian, 8 bit
+    out = tmp_path / "a.ome.zarr"
+    report = converted(images, out, "--pattern", "Channel{channel}-{_}-{row}-{column}.tif")
+    found = {name: digest(plane) for name, plane in planes_of(out)}
+    assert report["wells"] == ["A01", "A02", "B01", "B12"]
+    assert found["B12_s001_w2_z001_t001.tif"] == digest(
+        tifffile.imread(images / "Channel2-24-B-12.tif")
+    )

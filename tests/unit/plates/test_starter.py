@@ -71,6 +71,14 @@ def test_missing_images_are_said_to_become_holes(folder):
     assert "1 images are missing and become holes" in (folder / "config/config.yaml").read_text()
 
 
+def test_a_pattern_of_file_names_stands_in_the_config(folder):
+    images = str(ROOT / "tests/data/generic/sbs_translocation")
+    run = init(images, "--pattern", "Channel{channel}-{_}-{row}-{column}.tif")
+    assert run.exit_code == 0, run.exception
+    plate = validate(WorkflowConfig, load_yaml("config/config.yaml")).plates["sbs_translocation"]
+    assert plate.generic.pattern == "Channel{channel}-{_}-{row}-{column}.tif"
+
+
 def test_every_plate_that_cannot_be_read_is_named(folder):
     (folder / "empty").mkdir()
     run = init("My plate #1", "empty", "absent")
