@@ -265,10 +265,14 @@ class ZarrTarget(Target):
         path = self.files[int(number)]
         try:
             path.write_bytes(damaged)
-            for key in list_planes(self.store)[:3]:
-                read_plane(self.store, key)
+            _attempt(self._read_planes)
+            _index(self.store)
         finally:
             path.write_bytes(self.contents[int(number)])
+
+    def _read_planes(self) -> None:
+        for key in list_planes(self.store)[:3]:
+            read_plane(self.store, key)
 
 
 class _YamlTarget(Target):

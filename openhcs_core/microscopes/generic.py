@@ -17,7 +17,7 @@ from openhcs_core.microscopes.plate_index import ImageFile, PlateIndex
 from openhcs_core.microscopes.samples import HeaderReader, describe_channels
 from openhcs_core.microscopes.wells import well_name
 from openhcs_core.planes import PlaneKey, row_number
-from openhcs_core.storage import PlateSource
+from openhcs_core.storage import PlateSource, is_folder
 
 _ONE_CHANNEL = "1"
 
@@ -152,7 +152,7 @@ def _scan(source: PlateSource, pattern: re.Pattern[str]) -> _Files:
         for entry in source.list_folder(folder):
             name, path = entry.name, folder + entry.name
             if name[-4:].lower() not in {".tif", "tiff"}:
-                if name[0] != "." and entry.is_dir():
+                if name[0] != "." and is_folder(entry):
                     identity = source.folder_identity(path)
                     if identity not in visited:  # links may form a ring
                         visited.add(identity)

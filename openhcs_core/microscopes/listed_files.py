@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from openhcs_core.errors import InputDataError
-from openhcs_core.storage import Entry, PlateSource
+from openhcs_core.storage import Entry, PlateSource, is_folder
 from openhcs_core.storage.locations import FileStatus, is_inside
 
 TIFF_ENDINGS = (".tif", ".tiff")
@@ -101,7 +101,7 @@ def find_lists(source: PlateSource, names: Collection[str], depth: int = 3) -> l
             for entry in sorted(source.list_folder(folder), key=lambda entry: entry.name):
                 if entry.name.lower() in names:
                     found.append(folder + entry.name)
-                elif not entry.name.lower().endswith(TIFF_ENDINGS) and entry.is_dir():
+                elif not entry.name.lower().endswith(TIFF_ENDINGS) and is_folder(entry):
                     below.append(f"{folder}{entry.name}/")
         if found:
             return found

@@ -12,6 +12,7 @@ from openhcs_core.storage import (
     ChunkForm,
     PlateSource,
     array_status,
+    is_folder,
     metadata_file,
     read_json,
 )
@@ -126,7 +127,7 @@ def find_plate(source: PlateSource) -> tuple[str, ZarrGroup] | None:
     stores = [
         entry.name
         for entry in source.list_folder("")
-        if entry.name.lower().endswith(".zarr") and entry.is_dir()
+        if entry.name.lower().endswith(".zarr") and is_folder(entry)
     ]
     found = [(name, read_zarr_group(source, name)) for name in sorted(stores)]
     plates = [(name, group) for name, group in found if group and "plate" in group.ome]
