@@ -2,6 +2,7 @@
 
 import json
 import sys
+from math import inf
 
 import click
 
@@ -11,6 +12,7 @@ from openhcs_core.constants import Component
 from openhcs_core.errors import shortened
 from openhcs_core.plan import CompiledPipeline, GroupPlan, JobResources, PlatePlan, StepPlan
 from openhcs_core.session import DEFAULT_CONFIG, Compilation, RunSession, compile_workflow
+from openhcs_core.session.totals import GB, all_wells, describe_totals, total
 
 
 @click.command()
@@ -51,10 +53,17 @@ def compile_command(
         _print_explanations(_explain(compilation, plate, step, well), as_json=as_json)
         return
     if as_json:
-        print(json.dumps(summarise(compilation.compiled), indent=1))
+        print(json.dumps(summarise(compilation.compiled, _cache_bytes(compilation)), indent=1))
         return
     for plan in compilation.compiled.plates:
         print(describe(plan))
+    everything = [(plan, all_wells(plan)) for plan in compilation.compiled.plates]
+    print(f"from nothing: {describe_totals(total(everything, _cache_bytes(compilation)))}")
+
+
+def _cache_bytes(compilation: Compilation) -> float:
+    """Return what the cache may take after a run."""
+    return compilation.config.storage.cache_gb * GB
 
 
 def _explain(
@@ -89,13 +98,14 @@ def _print_explanations(plates: list[ExplainedPlate], *, as_json: bool) -> None:
     print("\n\n".join(map(render_explanation, plates)))
 
 
-def summarise(compiled: CompiledPipeline) -> list[dict[str, object]]:
-    """Return plates, steps and jobs as plain data."""
+def summarise(compiled: CompiledPipeline, cache_bytes: float = inf) -> list[dict[str, object]]:
+    """Return plates, steps, jobs and what they are predicted to take as plain data."""
     return [
         {
             "plate": plate.name,
             "wells": len(plate.wells),
             "jobs": plate.job_count,
+            "predicted": total([(plate, all_wells(plate))], cache_bytes).model_dump(),
             "steps": [
                 {
                     "name": plan.step_name,
@@ -105,6 +115,7 @@ def summarise(compiled: CompiledPipeline) -> list[dict[str, object]]:
                     "kept": None if plan.store is None else plan.store.backend,
                     "functions": _functions(plate, plan),
                     **plate.resources[plan.step_name].model_dump(),
+                    "predicted": plate.predictions[plan.step_name].model_dump(),
                     "conversions": [
                         conversion.as_dict()
                         for conversion in plate.conversions

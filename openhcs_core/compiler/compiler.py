@@ -12,6 +12,7 @@ from openhcs_core.compiler.outputs import check_tables
 from openhcs_core.compiler.overrides import PatternOverride, overrides_by_wells
 from openhcs_core.compiler.path_planner import find_mistakes, initialize_step_plans
 from openhcs_core.compiler.plate_steps import check_plate_tables, one_plan_each
+from openhcs_core.compiler.predictions import predict_steps
 from openhcs_core.compiler.request import CompileRequest, ErrorList
 from openhcs_core.compiler.sharing import share_plans
 from openhcs_core.compiler.tables import plan_tables
@@ -75,9 +76,10 @@ def compile_plate(request: CompileRequest, plate_map_digest: str | None = None) 
     whole = tuple(_with_all_groups(plate, plan) for plan in steps)
     for number in by_well:
         check_tables(whole[number], ("steps", number, "func"), noted)
+    predictions = predict_steps(whole, request)
     resources: dict[str, JobResources] = {}
     with collecting(noted.errors):
-        resources = assign_gpu_resources(whole, request)
+        resources = assign_gpu_resources(whole, request, predictions)
     plate = plate.model_copy(update={"tables": plan_tables(plate, plate_map_digest)})
     check_plate_tables(plate, request, noted)
     raise_all(request.document.path, noted.errors)
@@ -85,6 +87,7 @@ def compile_plate(request: CompileRequest, plate_map_digest: str | None = None) 
         update={
             "stores": plan_store_metadata(steps, request),
             "resources": resources,
+            "predictions": predictions,
             "conversions": plan_inter_step_conversions(whole, resources),
             "runs": fuse_steps(whole, resources, request.granularity),
             "batches": batch_wells(request.wells, request.wells_per_job),

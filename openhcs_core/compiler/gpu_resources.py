@@ -1,29 +1,29 @@
 """Pass 5: what a job of each step asks its scheduler for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from math import ceil
 
 from openhcs_core.compiler.places import placed_groups, step_number
+from openhcs_core.compiler.predictions import predict_steps
 from openhcs_core.compiler.request import CompileRequest, ErrorList
 from openhcs_core.config import KeyPath, Level, ResourcesConfig
-from openhcs_core.constants import GPU_MEMORY_TYPES, GPU_ONLY_MEMORY_TYPES, Component, MemoryType
+from openhcs_core.constants import GPU_MEMORY_TYPES, GPU_ONLY_MEMORY_TYPES, MemoryType
 from openhcs_core.errors import CompileError, located, raise_all
-from openhcs_core.plan import FunctionPlan, JobResources, StepPlan
+from openhcs_core.plan import FunctionPlan, JobResources, StepPlan, StepPrediction
 
-_BASE_MB = 400
-_BYTES_PER_PIXEL = 8
-_COPIES = 3
-_RUNTIME_MIN = 30
-_PLATE_PLANES = 4
-"""What a function over a plate holds of the images that pass it: sums, counts, a result."""
+_HEADROOM, _SPARE_MB, _ROUND_MB = 1.25, 50, 10
+_RUNTIME_MIN, _MEASURED_MIN = 30, 10
+_TIME_HEADROOM = 5.0
 
 
 def assign_gpu_resources(
-    plans: tuple[StepPlan, ...], request: CompileRequest
+    plans: tuple[StepPlan, ...],
+    request: CompileRequest,
+    predictions: Mapping[str, StepPrediction] | None = None,
 ) -> dict[str, JobResources]:
     """Return resources by step name.
 
-    Memory is predicted as an interpreter with its libraries plus three float64 copies of
-    what a job holds at once: the largest stack, or the whole well for a kept step. A step
+    Memory and time are more than predicted, or what the step's settings say. A step
     with functions of a GPU memory type asks for one GPU, or what its settings say; for none
     where ``request.gpu`` is ``none``. No device number is chosen here: the scheduler gives the
     job its GPU.
@@ -34,20 +34,26 @@ def assign_gpu_resources(
         GPU settings of a step that uses none, or functions that need a GPU and get none.
     """
     errors = ErrorList(request.document)
-    resources = {plan.step_name: _assign(plan, request, errors) for plan in plans}
+    predictions = predict_steps(plans, request) if predictions is None else predictions
+    resources = {
+        plan.step_name: _assign(plan, request, predictions[plan.step_name], errors)
+        for plan in plans
+    }
     if request.gpu == "none":
         _check_without_gpu(plans, request, errors)
     raise_all(request.document.path, errors.errors)
     return resources
 
 
-def _assign(plan: StepPlan, request: CompileRequest, errors: ErrorList) -> JobResources:
+def _assign(
+    plan: StepPlan, request: CompileRequest, prediction: StepPrediction, errors: ErrorList
+) -> JobResources:
     number = step_number(plan.step_name, request)
     settings = request.pipeline.steps[number].resources
     gpu = _check_gpu(plan, settings, number, request, errors)
     return JobResources(
-        mem_mb=settings.mem_mb or _predict_mb(plan, request),
-        runtime_min=settings.runtime or _RUNTIME_MIN,
+        mem_mb=settings.mem_mb or _asked_mb(prediction),
+        runtime_min=settings.runtime or _asked_min(prediction),
         gpu=gpu,
         gpu_model=settings.gpu_model if gpu else None,
         is_gpu_needed=bool(gpu) and (settings.gpu, settings.gpu_model) != (None, None),
@@ -125,13 +131,12 @@ def _uses(function: FunctionPlan, memory_types: frozenset[MemoryType]) -> bool:
     return not memory_types.isdisjoint((function.input_memory_type, function.output_memory_type))
 
 
-def _predict_mb(plan: StepPlan, request: CompileRequest) -> int:
-    keys = [image.key for image in request.index.images if image.key.well in request.wells[:1]]
-    stacked = set(Component) if plan.store is not None else set(plan.variable_components)
-    planes = _PLATE_PLANES if plan.is_plate_wide else 1
-    for component in stacked if not plan.is_plate_wide else ():
-        planes *= max(1, len({getattr(key, component.value) for key in keys}))
-    height = max(channel.shape[0] for channel in request.index.channels)
-    width = max(channel.shape[1] for channel in request.index.channels)
-    held_bytes = planes * height * width * _BYTES_PER_PIXEL * _COPIES
-    return _BASE_MB + held_bytes // 2**20
+def _asked_mb(prediction: StepPrediction) -> int:
+    """Return what is asked for: more than predicted, as a job that has too little is killed."""
+    return -(-round(prediction.peak_mb * _HEADROOM + _SPARE_MB) // _ROUND_MB) * _ROUND_MB
+
+
+def _asked_min(prediction: StepPrediction) -> int:
+    """Return minutes to ask for: many times what is predicted, and a machine may be busy."""
+    least = _MEASURED_MIN if prediction.records else _RUNTIME_MIN
+    return max(least, ceil(prediction.cpu_s * _TIME_HEADROOM / 60))

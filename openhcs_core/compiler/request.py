@@ -1,6 +1,6 @@
 """What the compiler is given for one plate, and how it collects errors."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol
@@ -18,7 +18,7 @@ from openhcs_core.constants import MemoryType
 from openhcs_core.errors import CompileError, OpenHCSError, located
 from openhcs_core.memory import installed_memory_types
 from openhcs_core.microscopes import PlateIndex
-from openhcs_core.plan import FunctionPlan
+from openhcs_core.plan import FunctionPlan, Measurement
 from openhcs_core.registry import FunctionMetadata
 
 
@@ -57,6 +57,8 @@ class CompileRequest:
         Wells that a job does one after another.
     origins : mapping of key path to Origin
         Where settings come from; those that are not in it are the step's own.
+    measured : mapping of str to sequence of Measurement
+        By step, what jobs of earlier runs took.
 
     Raises
     ------
@@ -76,6 +78,7 @@ class CompileRequest:
     granularity: Literal["step", "fused"] = "step"
     wells_per_job: int = 1
     origins: Mapping[KeyPath, Origin] = field(default_factory=dict)
+    measured: Mapping[str, Sequence[Measurement]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.pipeline.defaults.model_fields_set or self.pipeline.storage.model_fields_set:

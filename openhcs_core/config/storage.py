@@ -109,3 +109,7 @@ class VFSConfig(ImageStorageConfig):
         Field(description="Folder of computed images; null means <results>/.cache"),
     ] = None
     cache_gb: Annotated[float, Field(gt=0, strict=True)] = 50.0
+    check_space: Annotated[
+        bool,
+        Field(strict=True, description="Refuse to start what disks have no room for, as predicted"),
+    ] = True

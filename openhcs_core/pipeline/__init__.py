@@ -2,9 +2,11 @@
 
 from openhcs_core.pipeline.context import ProcessingContext
 from openhcs_core.pipeline.function_contracts import (
+    FunctionCost,
     ProcessingContract,
     SpecialOutput,
     chain_breaker,
+    costs,
     plate_function,
     processing_contract,
     special_inputs,
@@ -21,6 +23,7 @@ from openhcs_core.pipeline.patterns import (
 
 __all__ = [
     "FunctionCall",
+    "FunctionCost",
     "FunctionStep",
     "Pattern",
     "PatternEntry",
@@ -29,6 +32,7 @@ __all__ = [
     "ProcessingContract",
     "SpecialOutput",
     "chain_breaker",
+    "costs",
     "parse_pattern",
     "plate_function",
     "processing_contract",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
+from openhcs_core.config import FrozenModel
 from openhcs_core.errors import CompileError
 from openhcs_core.materialization import MaterializationSpec
 from openhcs_core.planes import WELL_REGEX
@@ -30,6 +31,62 @@ class ProcessingContract(Enum):
     VOLUMETRIC_TO_SLICE = "volumetric_to_slice"
     PLATE = "plate"
     BATCH_2D = "batch_2d"
+
+
+class FunctionCost(FrozenModel):
+    """What a function takes, for predictions; it decides nothing about results.
+
+    Attributes
+    ----------
+    bytes_per_px : float
+        Most memory at once beyond the call's input, its result included, for each pixel of the
+        call's input; of integers.
+    float_bytes_per_px : float or None
+        The same of floats; None: as of integers.
+    ns_per_px : float
+        CPU time.
+    itemsize : int or None
+        Bytes of a pixel of the result for integers; None: as the input. Floats stay as they are.
+    library_mb : int
+        What the libraries take that the function imports.
+    """
+
+    bytes_per_px: float = 24.0
+    float_bytes_per_px: float | None = None
+    ns_per_px: float = 200.0
+    itemsize: int | None = 8
+    library_mb: int = 35
+
+
+def costs(
+    *,
+    bytes_per_px: float,
+    ns_per_px: float,
+    float_bytes_per_px: float | None = None,
+    itemsize: int | None = None,
+    library_mb: int = 35,
+) -> Callable[[F], F]:
+    """Declare what a function takes, see :class:`FunctionCost`; better predictions come of it.
+
+    Examples
+    --------
+    >>> @costs(bytes_per_px=8, ns_per_px=20)
+    ... def invert(image_stack):
+    ...     return image_stack.max() - image_stack
+    """
+    cost = FunctionCost(
+        bytes_per_px=bytes_per_px,
+        float_bytes_per_px=float_bytes_per_px,
+        ns_per_px=ns_per_px,
+        itemsize=itemsize,
+        library_mb=library_mb,
+    )
+
+    def declare(function: F) -> F:
+        function.cost = cost  # type: ignore[attr-defined]  # metadata on a callable
+        return function
+
+    return declare
 
 
 class SpecialOutput(NamedTuple):

@@ -53,6 +53,7 @@ from openhcs_core.plan.layout import (
     left_out_path,
     log_path,
     manifest_path,
+    measurement_path,
     output_files,
     partial_table_path,
     plan_path,
@@ -73,13 +74,13 @@ from openhcs_core.plan.layout import (
 from openhcs_core.plan.models import (
     PLATE_TARGET,
     CompiledPipeline,
-    JobResources,
     PlatePlan,
     StepPlan,
     StoreMetadataPlan,
     StorePlan,
     TablePlan,
 )
+from openhcs_core.plan.predictions import JobResources, Measurement, RunTotals, StepPrediction
 from openhcs_core.plan.special_paths import CHECK, CHECK_LOG, SPECIAL_FOLDER
 
 __all__ = [
@@ -102,14 +103,17 @@ __all__ = [
     "GroupPlan",
     "JobResources",
     "JobScope",
+    "Measurement",
     "OutputFile",
     "PlannedConversion",
     "PlatePlan",
     "PlateTable",
+    "RunTotals",
     "SpecialFile",
     "SpecialInputPlan",
     "SpecialOutputPlan",
     "StepPlan",
+    "StepPrediction",
     "StoreMetadataPlan",
     "StorePlan",
     "TablePlan",
@@ -136,6 +140,7 @@ __all__ = [
     "left_out_path",
     "log_path",
     "manifest_path",
+    "measurement_path",
     "output_files",
     "partial_table_path",
     "plan_digest",

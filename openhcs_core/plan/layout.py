@@ -341,6 +341,11 @@ def benchmark_path(step: str, well: str) -> str:
     return f"benchmarks/{step}/{well}.tsv"
 
 
+def measurement_path(step: str, well: str) -> str:
+    """Return the path of what a step of a well took, for predictions."""
+    return f"benchmarks/{step}/{well}.json"
+
+
 STATUS = "status.csv"
 """What came of each well."""
 

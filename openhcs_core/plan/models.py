@@ -14,6 +14,7 @@ from openhcs_core.config.storage import ZARR_GROUP_FILES, OmeZarrVersion, ZarrCo
 from openhcs_core.constants import Backend, Component, MemoryType
 from openhcs_core.plan.conversions import PlannedConversion
 from openhcs_core.plan.functions import FunctionPlan, GroupPlan, PlateTable
+from openhcs_core.plan.predictions import JobResources, StepPrediction
 from openhcs_core.plan.special_paths import special_path
 from openhcs_core.planes import PlaneKey
 
@@ -118,7 +119,7 @@ class StepPlan(FrozenModel):
         return tuple(function for group in self.groups for function in group.functions)
 
     def as_dict(
-        self, well_id: str, gpu_id: int | None = None, resources: "JobResources | None" = None
+        self, well_id: str, gpu_id: int | None = None, resources: JobResources | None = None
     ) -> dict[str, Any]:
         """Return the step plan of one well under the specification's keys.
 
@@ -191,26 +192,6 @@ def _special_backend(*, is_file: bool) -> str:
     return (Backend.DISK if is_file else Backend.MEMORY).value
 
 
-class JobResources(FrozenModel):
-    """What a step's jobs ask the scheduler for.
-
-    Attributes
-    ----------
-    gpu : int
-        How many; 0 where the step's functions need none, or run on the CPU.
-    gpu_model : str or None
-        The scheduler's name of the model that it has to be.
-    is_gpu_needed : bool
-        The pipeline says itself how many or of which model.
-    """
-
-    mem_mb: int
-    runtime_min: int
-    gpu: int = 0
-    gpu_model: str | None = None
-    is_gpu_needed: bool = False
-
-
 class TablePlan(FrozenModel):
     """A plate table: which well tables it joins, and what is joined to them.
 
@@ -281,7 +262,7 @@ class PlatePlan(FrozenModel):
         Step name to well to the plan of a well that has its own. Wells with equal plans share
         one object. Where functions differ by well every well has its own, and `steps` has the
         one that most wells share.
-    resources : dict
+    resources, predictions : dict
         By step name.
     conversions : tuple of PlannedConversion
         Where images change their memory type.
@@ -298,6 +279,7 @@ class PlatePlan(FrozenModel):
     tables: tuple[TablePlan, ...] = ()
     stores: tuple[StoreMetadataPlan, ...] = ()
     resources: dict[str, JobResources] = {}
+    predictions: dict[str, StepPrediction] = {}
     conversions: tuple[PlannedConversion, ...] = ()
     runs: tuple[tuple[str, ...], ...] = ()
     batches: tuple[tuple[str, ...], ...] = ()

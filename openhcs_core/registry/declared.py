@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from openhcs_core.pipeline import ProcessingContract
+from openhcs_core.pipeline import FunctionCost, ProcessingContract
 from openhcs_core.pipeline.type_hints import special_input_types, special_output_types
 from openhcs_core.plan import SpecialOutputPlan
 from openhcs_core.registry.signatures import annotated_schema, first_line, plain_defaults
@@ -48,5 +48,6 @@ def describe_declared(
         chain_breaker=getattr(function, "chain_breaker", False),
         plate_tables=plate_tables,
         takes_images=getattr(function, "takes_images", True),
+        cost=getattr(function, "cost", FunctionCost()),
         versions=dict(versions),
     )

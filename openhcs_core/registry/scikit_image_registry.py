@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import JsonValue
 
 from openhcs_core.constants import MemoryType
-from openhcs_core.pipeline import ProcessingContract
+from openhcs_core.pipeline import FunctionCost, ProcessingContract
 from openhcs_core.registry.cache import cached_functions
 from openhcs_core.registry.signatures import first_line, plain_defaults, unannotated_schema
 from openhcs_core.registry.unified_registry import FunctionMetadata, LibraryRegistryBase
@@ -22,13 +22,22 @@ class _Entry(NamedTuple):
     contract: ProcessingContract
     fixed: dict[str, JsonValue]
     hidden: tuple[str, ...]
+    cost: FunctionCost = FunctionCost()
 
 
 _ENTRIES = {
     "filters.gaussian": _Entry(
-        ProcessingContract.FLEXIBLE, {"preserve_range": True, "channel_axis": None}, ("out",)
+        ProcessingContract.FLEXIBLE,
+        {"preserve_range": True, "channel_axis": None},
+        ("out",),
+        FunctionCost(bytes_per_px=16, float_bytes_per_px=8, ns_per_px=12, library_mb=20),
     ),
-    "filters.median": _Entry(ProcessingContract.FLEXIBLE, {"behavior": "ndimage"}, ("out",)),
+    "filters.median": _Entry(
+        ProcessingContract.FLEXIBLE,
+        {"behavior": "ndimage"},
+        ("out",),
+        FunctionCost(bytes_per_px=2, float_bytes_per_px=8, ns_per_px=110, itemsize=None),
+    ),
 }
 
 
@@ -74,5 +83,6 @@ class ScikitImageRegistry(LibraryRegistryBase):
             output_memory_type=MemoryType.NUMPY,
             contract=entry.contract,
             as_2d=True,
+            cost=entry.cost,
             versions=versions,
         )

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from openhcs_core.config import FrozenModel
 from openhcs_core.constants import MemoryType
 from openhcs_core.errors import CompileError
-from openhcs_core.pipeline import ProcessingContract
+from openhcs_core.pipeline import FunctionCost, ProcessingContract
 from openhcs_core.pipeline.value_types import ValueType
 from openhcs_core.plan import SpecialOutputPlan
 
@@ -45,6 +45,8 @@ class FunctionMetadata(FrozenModel):
         Parameters that get a plate table.
     takes_images : bool
         False for functions over plate tables alone.
+    cost : FunctionCost
+        What it takes, as declared, or cautious values.
     """
 
     ref: str
@@ -65,6 +67,7 @@ class FunctionMetadata(FrozenModel):
     chain_breaker: bool = False
     plate_tables: tuple[str, ...] = ()
     takes_images: bool = True
+    cost: FunctionCost = FunctionCost()
     versions: dict[str, str] = {}
 
 

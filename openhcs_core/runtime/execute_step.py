@@ -47,6 +47,7 @@ from openhcs_core.runtime.manifest import (
     forget_manifest,
 )
 from openhcs_core.runtime.means import Means, job_means, libraries_of
+from openhcs_core.runtime.measured import Stopwatch
 from openhcs_core.runtime.outputs import Labels, collect_labels, make_files
 from openhcs_core.runtime.read_records import digest_of_read, write_read_record
 from openhcs_core.runtime.recompute import Recomputer
@@ -95,6 +96,7 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     InputDataError, StepFunctionError, OutOfMemoryError
         See there.
     """
+    stopwatch = Stopwatch()
     work = _open_work(job, well, load)
     job, plan = work.job, work.plan
     FallbackNotes(job, well).forget_earlier()
@@ -121,6 +123,7 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
             folder = None if plan.store is None else kept_folder(job, plan, well)
             unread = work.unread if plan.source is None else None
             remember(job, manifest, computed.files, folder, unread)
+            stopwatch.write(job.plate_dir, plan, well, folder)
 
 
 def restore_step(job: Job, well: str) -> bool:

@@ -39,6 +39,7 @@ from openhcs_core.runtime import Location
 from openhcs_core.session.failed_apart import with_failed_apart
 from openhcs_core.session.index_files import index_text
 from openhcs_core.session.leftovers import find_leftovers
+from openhcs_core.session.measurements import read_measurements
 from openhcs_core.session.plates import OpenPlate, open_plate
 from openhcs_core.session.python_pipelines import load_python
 from openhcs_core.session.user_modules import module_warnings, open_functions
@@ -230,6 +231,9 @@ def _compile_plate(
         granularity=config.execution.granularity,
         wells_per_job=config.execution.wells_per_job,
         origins=resolved.origins,
+        measured=read_measurements(
+            Path(config.results, plate.name), (step.name for step in resolved.pipeline.steps)
+        ),
     )
     plate_map = plate.plate_map
     plan = compile_plate(request, None if plate_map is None else plate_map.digest)

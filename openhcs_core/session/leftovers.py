@@ -19,6 +19,7 @@ from openhcs_core.plan import (
     left_out_path,
     log_path,
     manifest_path,
+    measurement_path,
     partial_table_path,
     table_path,
     well_files,
@@ -140,6 +141,7 @@ def _recorded(plate: PlatePlan) -> Iterator[str]:
     targets = [(plan.step_name, well) for plan in plate.steps for well in plate.targets(plan)]
     for step, well in targets:
         yield manifest_path(step, well)
+        yield measurement_path(step, well)
         yield fallbacks_path(step, well)
     targets += [(table.step_name, table.file) for table in plate.tables]
     targets += [(store.step_name, "store") for store in plate.stores]

@@ -31,7 +31,7 @@ _WRITTEN = "|".join((*OUTPUT_FOLDERS.values(), SPECIAL_FOLDER))
 _RECORDS = (
     rf"manifests/{_STEP}/{_WELL}\.json",
     rf"logs/{_STEP}/[^/]+\.(?:log|failure\.json|fallbacks\.json)",
-    rf"benchmarks/{_STEP}/{_WELL}(?:-{_WELL})?(?:\.fused)?\.tsv",
+    rf"benchmarks/{_STEP}/{_WELL}(?:-{_WELL})?(?:\.fused)?\.(?:tsv|json)",
     rf"\.kept/{_STEP}/.+",
     rf"plan/{_STEP}/[^/]+\.json",
 )

@@ -16,22 +16,23 @@ from pathlib import Path
 
 from openhcs_core.config import RUN_VARIABLE
 from openhcs_core.errors import RunLockedError
-from openhcs_core.plan import RUN_LOCK
+from openhcs_core.plan import PLATE_TARGET, RUN_LOCK
 from openhcs_core.runtime import RunLock
 from openhcs_core.session.cache_size import keep_cache_size
 from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.file_times import FileTimes
-from openhcs_core.session.files import changed_files
+from openhcs_core.session.files import changed_files, changed_plans
 from openhcs_core.session.future_times import set_back_future_times
 from openhcs_core.session.lost_images import remove_manifests_of_lost_images
 from openhcs_core.session.manifests import sort_manifests
 from openhcs_core.session.output_names import remember_outputs
 from openhcs_core.session.plan_history import keep_replaced
-from openhcs_core.session.progress import NeededJob, plan_run
+from openhcs_core.session.progress import NeededJob, PlannedRun, plan_run
 from openhcs_core.session.regrouped import read_cut, settle_regrouped
 from openhcs_core.session.run_end import end_run, forget_last_run
 from openhcs_core.session.shared_jobs import put_back_shared
 from openhcs_core.session.status import LastRun, PlateStatus, read_status
+from openhcs_core.session.totals import GB, check_space, describe_totals, total
 from openhcs_core.session.unfinished import remove_unfinished
 from openhcs_core.session.well_plans import remove_unused_plans
 
@@ -63,6 +64,8 @@ class RunSession:
             See :func:`~openhcs_core.session.compiling.compile_workflow`.
         RunLockedError
             A live run works on this results folder and the config would change its plans.
+        DiskFullError
+            There is no room for what is not done yet, as far as predicted.
         """
         compilation = compile_workflow(self._config_path)
         lock = RunLock(_lock_path(compilation))
@@ -70,11 +73,12 @@ class RunSession:
             self._compilation = self._write(compilation, lock)
         finally:
             lock.close()
+        check_space(self._compilation)
         return self._compilation
 
     def _write(self, compilation: Compilation, lock: RunLock) -> Compilation:
         files, results = compilation.files, compilation.compiled.results
-        if lock.take() or (changed_files(files) and lock.take(_COMPILE_WAIT_S)):
+        if lock.take() or (changed_plans(files) and lock.take(_COMPILE_WAIT_S)):
             ahead = set_back_future_times(compilation.compiled)
             changed = {path: files[path] for path in changed_files(files)}
             cut = read_cut(results)
@@ -88,7 +92,7 @@ class RunSession:
             remove_manifests_of_lost_images(compilation.compiled)
             settle_regrouped(compilation.compiled, files, cut)
             return compilation if ahead is None else _warned(compilation, ahead)
-        if differing := changed_files(files):
+        if differing := changed_plans(files):
             raise RunLockedError(
                 f"another run ({lock.owner()}) works on {results} and this config "
                 f"would change {len(differing)} of its files (first: {differing[0]}); "
@@ -115,7 +119,7 @@ class RunSession:
         compilation = self._compilation or self.compile()
         lock = RunLock(_lock_path(compilation))
         _take(lock, compilation)
-        if changed_files(compilation.files):
+        if changed_plans(compilation.files):
             raise RunLockedError("another run changed the plans meanwhile; run the command again")
         os.environ[RUN_VARIABLE] = lock.sign()
         self._lock = lock
@@ -123,7 +127,8 @@ class RunSession:
         forget_last_run(compilation.compiled)
         if logger is not None:
             planned = plan_run(compilation.compiled, jobs)
-            logger.info(planned.describe(), extra={"openhcs_run": planned})
+            text = f"{planned.describe()}; {_predict(compilation, planned)}"
+            logger.info(text, extra={"openhcs_run": planned})
 
     @contextmanager
     def alone(self) -> Iterator[Compilation]:
@@ -180,6 +185,18 @@ class RunSession:
 def session_for(config_path: str) -> RunSession:
     """Return this process's session of a config, the same for every Snakefile that asks."""
     return RunSession(config_path)
+
+
+def _predict(compilation: Compilation, planned: PlannedRun) -> str:
+    """Return what is predicted of the jobs of a run."""
+    counts = {
+        plan.name: {
+            step: len({*plan.wells, PLATE_TARGET} & {*todo}) for step, todo in plan.todo.items()
+        }
+        for plan in planned.plates
+    }
+    plates = [(plate, counts[plate.name]) for plate in compilation.compiled.plates]
+    return describe_totals(total(plates, compilation.config.storage.cache_gb * GB))
 
 
 def _warned(compilation: Compilation, text: str) -> Compilation:

@@ -34,6 +34,8 @@ class PlannedPlate:
         Step to the steps it reads anything of.
     todo : dict
         Step to the wells, tables and stores that this run does.
+    plate_wide : frozenset of str
+        Steps that are done for all wells at once.
     predicted_s : dict
         Step to what a well was predicted to take, where anything was.
     """
@@ -43,6 +45,7 @@ class PlannedPlate:
     steps: tuple[str, ...]
     sources: Mapping[str, frozenset[str]]
     todo: Mapping[str, tuple[str, ...]]
+    plate_wide: frozenset[str] = frozenset()
     predicted_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -102,6 +105,8 @@ def _plan_plate(plate: PlatePlan, todo: Mapping[tuple[str, str], list[str]]) -> 
             step: tuple(sorted(todo.get((plate.name, step), ()), key=_order(plate)))
             for step in steps
         },
+        plate_wide=frozenset(plan.step_name for plan in plate.steps if plan.is_plate_wide),
+        predicted_s={step: took.cpu_s for step, took in plate.predictions.items()},
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from openhcs_core.plan import PLATE_TARGET
 from openhcs_core.session.progress.estimate import StepLoad
 from openhcs_core.session.progress.planned import PlannedPlate
 from openhcs_core.session.progress.units import Unit
@@ -97,18 +98,20 @@ class PlateStates:
             states = {
                 unit.target: "blocked" if unit in blocked else state
                 for unit, state in step.states.items()
-                if unit.is_well
+                if unit.is_well or unit.is_plate
             }
             steps.append(self._view_step(name, states))
-            for well, state in states.items():
-                wells[well] = _worst(wells.get(well, "done"), state)
+            for target, state in states.items():
+                if target != PLATE_TARGET:
+                    wells[target] = _worst(wells.get(target, "done"), state)
         return PlateView(self._planned.name, tuple(steps), wells)
 
     def _view_step(self, name: str, states: dict[str, UnitState]) -> StepView:
         counts = dict.fromkeys(_WORST_FIRST, 0)
         for state in states.values():
             counts[state] += 1
-        earlier = len(self._planned.wells) - len(states) if self.is_planned else 0
+        every = 1 if name in self._planned.plate_wide else len(self._planned.wells)
+        earlier = every - len(states) if self.is_planned else 0
         return StepView(
             name=name,
             total=earlier + len(states),
@@ -135,8 +138,8 @@ class PlateStates:
         return blocked
 
     def _is_lost(self, unit: Unit, lost: set[str]) -> bool:
-        """Return whether a unit needs something of what is lost; tables need every well."""
-        return unit.target in lost if unit.is_well else bool(lost)
+        """Return whether a unit needs something of what is lost; only wells need one well."""
+        return bool({unit.target, PLATE_TARGET} & lost) if unit.is_well else bool(lost)
 
 
 def _worst(first: UnitState, second: UnitState) -> UnitState:

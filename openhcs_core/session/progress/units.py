@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from openhcs_core.plan import PLATE_TARGET
 from openhcs_core.planes import WELL_REGEX
 
 _MANIFEST = re.compile(r"(?P<plate_dir>.+)/manifests/(?P<step>[^/]+)/(?P<target>[^/]+)\.json")
@@ -23,7 +24,7 @@ class Unit(NamedTuple):
     step : str
         The step's name.
     target : str
-        A well, or the file name of a table, or ``store``.
+        A well, or ``plate`` for a step over all of them, the file name of a table, ``store``.
     """
 
     plate: str
@@ -34,6 +35,11 @@ class Unit(NamedTuple):
     def is_well(self) -> bool:
         """Whether it is of one well."""
         return _WELL.fullmatch(self.target) is not None
+
+    @property
+    def is_plate(self) -> bool:
+        """Whether it is a step over the whole plate."""
+        return self.target == PLATE_TARGET
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ P = TypeVar("P", bound=FrozenModel)
 
 PLAN_INDEX = ".plan/plan.json"
 _RULES = ".plan/rules.smk"
-_PREDICTED = ("conversions", "resources")
+_PREDICTED = ("conversions", "predictions", "resources")
 """What ``plan.json`` says of a plate that no result depends on and no plan file has."""
 
 

@@ -16,6 +16,7 @@ from openhcs_core.compiler import (
     PipelineCompiler,
     PipelineOrchestrator,
     PipelinePathPlanner,
+    assign_gpu_resources,
     compile_plate,
     validate_system_integration,
 )
@@ -130,9 +131,13 @@ def _plate_dicts(index, document, pipeline, well, storage=None):
         functions=FUNCTIONS,
     )
     plan = compile_plate(request)
+    own = tuple(plan.step_plan(step, well) for step in plan.steps)
+    resources = assign_gpu_resources(own, request)
+    for step, asked in resources.items():  # a job of the plate asks for what its wells may need
+        assert asked.mem_mb <= plan.resources[step].mem_mb
     return {
-        number: plan.step_plan(step, well).as_dict(well, resources=plan.resources[step.step_name])
-        for number, step in enumerate(plan.steps)
+        number: step.as_dict(well, resources=resources[step.step_name])
+        for number, step in enumerate(own)
     }
 
 

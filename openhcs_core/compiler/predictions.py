@@ -1,0 +1,262 @@
+"""What a step takes for one well: from shapes and functions, and from jobs that did it before.
+
+The memory of a job is its process and libraries, and on top of them the larger of two phases:
+one stack going through its chain while the result of the one before is still held; or the images
+that are kept being put together, a field at a time. Label images wait for the well's end.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import mul
+
+from natsort import natsorted
+
+from openhcs_core.compiler.chain_costs import ChainCost, cost_of_chain
+from openhcs_core.compiler.components import values_after
+from openhcs_core.compiler.plate_values import ComponentValues
+from openhcs_core.compiler.request import CompileRequest
+from openhcs_core.constants import Backend, Component, MemoryType
+from openhcs_core.microscopes import ChannelInfo
+from openhcs_core.plan import GroupPlan, Measurement, StepPlan, StepPrediction
+
+_PROCESS_MB = 53
+"""Python, this package, numpy and tifffile."""
+_LIBRARY_MB = {
+    MemoryType.TORCH: 185,
+    MemoryType.JAX: 120,
+    MemoryType.PYCLESPERANTO: 90,
+    MemoryType.TENSORFLOW: 660,
+    MemoryType.CUPY: 300,
+}
+_WRITER_MB = {Backend.ZARR: 22, Backend.DISK: 3}
+_ROI_MB = 6
+_START_S, _LIBRARY_S = 0.8, 0.5
+_MEMORY_TYPE_S = {
+    MemoryType.TORCH: 3.0,
+    MemoryType.JAX: 1.5,
+    MemoryType.PYCLESPERANTO: 1.0,
+    MemoryType.TENSORFLOW: 8.0,
+    MemoryType.CUPY: 1.5,
+}
+_READ_NS_PER_BYTE, _KEEP_NS_PER_BYTE = 1.5, 12.0
+_PYRAMID = 4 / 3
+_FIELD_COPIES = 2.0
+"""A field's images and what they are encoded to."""
+_COMPRESSED = 0.75
+"""Camera noise hardly compresses: cautious, for disks."""
+_PLATE_PLANES, _FLOAT64_BYTES = 12, 8
+"""What a function over a plate holds of the images that pass it: sums, counts, a result."""
+_HELD_BYTES = 64 * 2**20
+"""Of images to be kept that are in memory until they are written, at most."""
+_MB = 2**20
+_SAMPLE = 32
+
+
+@dataclass(frozen=True)
+class _Images:
+    """The images of one channel of a well at some step.
+
+    Attributes
+    ----------
+    values : dict
+        Values of each component.
+    itemsize : int
+        Bytes of a pixel.
+    """
+
+    values: ComponentValues
+    itemsize: int
+    px: int
+
+    def count(self, components: Sequence[Component]) -> int:
+        """Return how many planes differ in these components."""
+        return reduce(mul, (max(1, len(self.values[one])) for one in components), 1)
+
+    @property
+    def planes(self) -> int:
+        """All planes of the well."""
+        return self.count([one for one in Component if one is not Component.WELL])
+
+    @property
+    def bytes(self) -> float:
+        """Their size."""
+        return self.planes * self.px * self.itemsize
+
+
+def predict_steps(plans: Sequence[StepPlan], request: CompileRequest) -> dict[str, StepPrediction]:
+    """Return what each step takes for a well, by step name.
+
+    Parameters
+    ----------
+    plans : sequence of StepPlan
+        With the functions of all wells.
+    request : CompileRequest
+        With the plate's shapes, functions' costs, and measurements of earlier runs.
+    """
+    images: dict[str | None, dict[str, _Images]] = {None: _plate_images(request)}
+    found = {}
+    for plan in plans:
+        read = images[plan.source]
+        if plan.is_plate_wide:
+            images[plan.step_name] = read
+            found[plan.step_name] = _predict_plate(plan, read, request)
+            continue
+        chains = {channel: _chains(plan, channel, of, request) for channel, of in read.items()}
+        images[plan.step_name] = made = {
+            channel: _after(plan, channel, read[channel], chains[channel]) for channel in read
+        }
+        prediction = _predict(plan, read, made, [*_counted(plan, read, chains)], request)
+        records = request.measured.get(plan.step_name, ())
+        found[plan.step_name] = from_records(prediction, plan, records)
+    return found
+
+
+def _plate_images(request: CompileRequest) -> dict[str, _Images]:
+    """Return the images of the well that has the most."""
+    counts = Counter(image.key.well for image in request.index.images)
+    fullest = max(request.wells, key=counts.__getitem__)
+    keys = [image.key for image in request.index.images if image.key.well == fullest]
+    return {
+        channel.id: _Images(
+            {
+                component: tuple(
+                    natsorted(
+                        {
+                            str(getattr(key, component.value))
+                            for key in keys
+                            if key.channel == channel.id
+                        }
+                    )
+                )
+                for component in Component
+            },
+            _itemsize(channel),
+            channel.shape[0] * channel.shape[1],
+        )
+        for channel in request.index.channels
+    }
+
+
+def _itemsize(channel: ChannelInfo) -> int:
+    digits = "".join(letter for letter in channel.dtype if letter.isdigit())
+    return max(1, int(digits or 16) // 8)
+
+
+def _chains(
+    plan: StepPlan, channel: str, images: _Images, request: CompileRequest
+) -> list[ChainCost]:
+    """Return what each chain costs that may get stacks of a channel."""
+    stacked = images.count(plan.variable_components)
+    return [
+        cost_of_chain(plan, group, stacked, images.px, images.itemsize, request.functions)
+        for group in _groups(plan, channel)
+    ]
+
+
+def _groups(plan: StepPlan, channel: str) -> Iterator[GroupPlan]:
+    for group in plan.groups:
+        if plan.group_by is not Component.CHANNEL or group.value in (None, channel):
+            yield group
+
+
+def _after(plan: StepPlan, channel: str, images: _Images, chains: Sequence[ChainCost]) -> _Images:
+    itemsize = max((chain.itemsize for chain in chains), default=images.itemsize)
+    return _Images(values_after(plan, images.values, channel), itemsize, images.px)
+
+
+def _counted(
+    plan: StepPlan, read: Mapping[str, _Images], chains: Mapping[str, Sequence[ChainCost]]
+) -> Iterator[tuple[int, ChainCost]]:
+    """Yield the dearest chain of each channel with how many stacks go through it."""
+    for channel, images in read.items():
+        if chains[channel]:
+            stacks = images.planes // max(1, images.count(plan.variable_components))
+            yield max(1, stacks), max(chains[channel], key=lambda chain: chain.peak_bytes)
+
+
+def _predict_plate(
+    plan: StepPlan, read: Mapping[str, _Images], request: CompileRequest
+) -> StepPrediction:
+    """Return what a step over the whole plate takes: it sees one image after the other."""
+    costs = [request.functions.find(function.ref).cost for function in plan.functions]
+    held = max(images.px for images in read.values()) * _PLATE_PLANES * _FLOAT64_BYTES
+    read_bytes = len(request.wells) * sum(images.bytes for images in read.values())
+    px = len(request.wells) * sum(images.planes * images.px for images in read.values())
+    cpu_ns = read_bytes * _READ_NS_PER_BYTE + px * sum(cost.ns_per_px for cost in costs)
+    process_mb = _PROCESS_MB + max((cost.library_mb for cost in costs), default=0)
+    return StepPrediction(
+        peak_mb=round(process_mb + held / _MB),
+        cpu_s=round(_START_S + _LIBRARY_S + cpu_ns / 1e9, 2),
+        cached_bytes=0,
+        kept_bytes=0,
+    )
+
+
+def _predict(
+    plan: StepPlan,
+    read: Mapping[str, _Images],
+    made: Mapping[str, _Images],
+    chains: Sequence[tuple[int, ChainCost]],
+    request: CompileRequest,
+) -> StepPrediction:
+    kinds = _memory_types(plan)
+    costs = [request.functions.find(function.ref).cost for function in plan.functions]
+    process_mb = _PROCESS_MB + max((cost.library_mb for cost in costs), default=0)
+    process_mb += sum(_LIBRARY_MB.get(kind, 0) for kind in kinds)
+    labels = sum(stacks * chain.label_bytes for stacks, chain in chains)
+    process_mb += _ROI_MB if labels else 0
+    computing = max((chain.peak_bytes for _, chain in chains), default=0.0) + labels
+    if sum(stacks for stacks, _ in chains) > 1:
+        computing += max(chain.result_bytes for _, chain in chains)
+    image_bytes = sum(images.bytes for images in made.values())
+    keeping = 0.0
+    if plan.store is not None:
+        computing += min(image_bytes, _HELD_BYTES)
+        process_mb += _WRITER_MB[plan.store.backend]
+        sites = max(1, *(len(images.values[Component.SITE]) for images in made.values()))
+        keeping = labels + (image_bytes + labels) / sites * _PYRAMID * _FIELD_COPIES
+    cpu_s = _START_S + (_LIBRARY_S if costs else 0.0)
+    cpu_s += sum(_MEMORY_TYPE_S.get(kind, 0.0) for kind in kinds)
+    cpu_s += sum(stacks * chain.cpu_ns for stacks, chain in chains) / 1e9
+    cpu_s += sum(images.bytes for images in read.values()) * _READ_NS_PER_BYTE / 1e9
+    is_kept = plan.store is not None
+    cpu_s += (image_bytes + labels) * _KEEP_NS_PER_BYTE / 1e9 if is_kept else 0.0
+    return StepPrediction(
+        peak_mb=round(process_mb + max(computing, keeping) / _MB),
+        cpu_s=round(cpu_s, 2),
+        cached_bytes=0 if is_kept else round(image_bytes),
+        kept_bytes=round(image_bytes * _PYRAMID * _COMPRESSED) if is_kept else 0,
+    )
+
+
+def _memory_types(plan: StepPlan) -> set[MemoryType]:
+    return {
+        kind
+        for function in plan.functions
+        for kind in (function.input_memory_type, function.output_memory_type)
+    }
+
+
+def from_records(
+    prediction: StepPrediction, plan: StepPlan, records: Sequence[Measurement]
+) -> StepPrediction:
+    """Return what jobs of earlier runs took, where any had the functions of this plan.
+
+    Memory is the most that one had, time and size their mean.
+    """
+    refs = tuple(function.ref for function in plan.functions)
+    alike = [record for record in records if record.functions == refs][:_SAMPLE]
+    if not alike:
+        return prediction
+    mean_cpu = sum(record.cpu_s for record in alike) / len(alike)
+    kept = [record.kept_bytes for record in alike if record.kept_bytes]
+    return prediction.model_copy(
+        update={
+            "peak_mb": max(record.peak_mb for record in alike),
+            "cpu_s": round(_START_S + mean_cpu, 2),
+            "kept_bytes": round(sum(kept) / len(kept)) if kept else prediction.kept_bytes,
+            "records": len(alike),
+        }
+    )

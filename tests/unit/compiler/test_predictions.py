@@ -1,0 +1,151 @@
+"""What jobs are predicted to take: from shapes, from functions, from earlier runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from openhcs_core.compiler import CompileRequest, compile_plate
+from openhcs_core.compiler.chain_costs import cost_of_chain
+from openhcs_core.config import PipelineConfig, VFSConfig, load_yaml, validate
+from openhcs_core.emission import emit_plan_files
+from openhcs_core.microscopes import get_handler
+from openhcs_core.pipeline import FunctionCost
+from openhcs_core.plan import FunctionPlan, GroupPlan, Measurement, StepPlan
+from openhcs_core.registry import FunctionMetadata, RegistryService
+
+ROOT = Path(__file__).parents[3]
+PLATE = ROOT / "data/demo/9987_Plate_3434"
+
+
+class _Catalogue:
+    def __init__(self, **costs):
+        self._costs = costs
+
+    def find(self, ref):
+        return FunctionMetadata(ref=ref, module="t", attribute="t", cost=self._costs[ref[2:]])
+
+
+@pytest.fixture(scope="module")
+def request_of():
+    index = get_handler("imagexpress", PLATE).index(PLATE)
+    functions = RegistryService()
+
+    def make(text=None, tmp_path=None, shape=None, measured=None):
+        path = ROOT / "config/pipeline.yaml"
+        if text is not None:
+            path = tmp_path / "pipeline.yaml"
+            path.write_text(text)
+        channels = tuple(replace(one, shape=shape or one.shape) for one in index.channels)
+        document = load_yaml(path)
+        return CompileRequest(
+            plate="demo",
+            index=replace(index, channels=channels),
+            wells=index.wells,
+            pipeline=validate(PipelineConfig, document),
+            document=document,
+            storage=VFSConfig(),
+            functions=functions,
+            measured=measured or {},
+        )
+
+    return make
+
+
+def _took(plan, step="clean", **changes):
+    refs = next(one for one in plan.steps if one.step_name == step).functions
+    values = {"cpu_s": 10.0, "wall_s": 12.0, "peak_mb": 777, "digest": "x"}
+    return Measurement(**values | {"functions": tuple(one.ref for one in refs)} | changes)
+
+
+def test_memory_grows_with_the_images_and_not_with_the_number_of_wells(request_of):
+    small, large = (
+        compile_plate(request_of(shape=(side, side))).predictions for side in (1000, 2000)
+    )
+    for step in small:
+        assert large[step].peak_mb > small[step].peak_mb
+    one_well = replace(request_of(shape=(1000, 1000)), wells=("B02",))
+    assert compile_plate(one_well).predictions == small
+
+
+def test_bytes_are_those_of_the_images_a_step_gives(request_of):
+    plan = compile_plate(request_of(shape=(1000, 1000)))
+    took = plan.predictions
+    # three channels: two z planes each of one channel, one of the others, two sites
+    planes = len({image.key for image in request_of().index.images if image.key.well == "B02"})
+    assert took["clean"].cached_bytes == planes * 1_000_000 * 2
+    assert took["clean"].kept_bytes == 0
+    assert took["count"].cached_bytes == 0
+    assert 0 < took["count"].kept_bytes < took["flatten"].cached_bytes * 4 / 3
+
+
+def test_more_is_asked_for_than_predicted_and_settings_win(request_of, tmp_path):
+    text = "steps:\n  - {name: a, func: {openhcs:max_projection: {}}, resources: {mem_mb: 5}}\n"
+    plan = compile_plate(request_of(text, tmp_path))
+    assert plan.resources["a"].mem_mb == 5
+    plan = compile_plate(request_of())
+    for step, took in plan.predictions.items():
+        assert took.peak_mb < plan.resources[step].mem_mb < 2 * took.peak_mb + 100
+
+
+def test_what_earlier_jobs_took_is_expected_of_the_next_ones(request_of):
+    plan = compile_plate(request_of())
+    records = [_took(plan), _took(plan, peak_mb=900, cpu_s=20.0)]
+    better = compile_plate(request_of(measured={"clean": records}))
+    took = better.predictions["clean"]
+    assert (took.peak_mb, took.records) == (900, 2)
+    assert took.cpu_s == pytest.approx(15.0, abs=1.0)
+    assert better.resources["clean"].mem_mb >= 900
+    assert better.predictions["count"] == plan.predictions["count"]
+
+
+def test_what_other_functions_took_says_nothing(request_of):
+    plan = compile_plate(request_of())
+    other = _took(plan, functions=("openhcs:tophat",))
+    assert compile_plate(request_of(measured={"clean": [other]})) == plan
+
+
+def test_no_plan_file_depends_on_predictions(request_of):
+    plan = compile_plate(request_of())
+    better = compile_plate(request_of(measured={"clean": [_took(plan)]}))
+    assert better.resources != plan.resources
+    assert emit_plan_files(better) == emit_plan_files(plan)
+
+
+def _function(ref, **changes):
+    return FunctionPlan(ref=ref, **changes)
+
+
+def _chain(*functions, source="before", output_dtype=None, **costs):
+    plan = StepPlan(step_name="s", source=source, output_dtype=output_dtype)
+    group = GroupPlan(functions=functions)
+    return cost_of_chain(plan, group, 4, 100, 2, _Catalogue(**costs))
+
+
+def test_a_stack_that_is_taken_whole_is_held_beside_its_copy():
+    cost = FunctionCost(bytes_per_px=10, itemsize=None, ns_per_px=3)
+    chain = _chain(_function("t:f"), f=cost)
+    assert chain.peak_bytes == 4 * 100 * (2 + 2 + 10)
+    assert chain.cpu_ns == 4 * 100 * 3
+    assert chain.result_bytes == 4 * 100 * 2
+    of_plate = _chain(_function("t:f"), source=None, f=cost)
+    assert of_plate.peak_bytes == 4 * 100 * (2 + 10)
+
+
+def test_slices_are_worked_on_one_at_a_time():
+    cost = FunctionCost(bytes_per_px=16, itemsize=8)
+    chain = _chain(_function("t:f", slice_by_slice=True), output_dtype="uint8", f=cost)
+    assert chain.peak_bytes == 4 * 100 * 2 + 3 * 100 * 8 + 100 * (2 + 16)
+    assert chain.result_bytes == 4 * 100 * 8
+
+
+def test_a_result_is_held_beside_what_is_stored_of_it():
+    cost = FunctionCost(bytes_per_px=16, itemsize=8)
+    chain = _chain(_function("t:f", slice_by_slice=True), f=cost)
+    assert chain.peak_bytes == 2 * chain.result_bytes
+
+
+def test_a_projection_leaves_one_plane_and_a_cast_its_own_type():
+    cost = FunctionCost(bytes_per_px=1, itemsize=8)
+    assert _chain(_function("t:f", collapses=True), f=cost).result_bytes == 100 * 8
+    assert _chain(_function("t:f"), output_dtype="uint8", f=cost).itemsize == 1
