@@ -62,6 +62,15 @@ class ExecutorSettings(ExecutorSettingsBase):
             "required": False,
         },
     )
+    held_mb: int = field(
+        default=1000,
+        metadata={
+            "help": "Keep so much of the images that jobs made in the memory of the workers, all "
+            "together, for the next steps; 0 for none.",
+            "env_var": False,
+            "required": False,
+        },
+    )
     gpus: Optional[str] = field(
         default=None,
         metadata={
@@ -108,6 +117,7 @@ class Executor(LocalExecutor):
                 count=settings.workers or 2 * cores,
                 jobs=settings.jobs_per_worker,
                 growth_mb=settings.growth_mb,
+                held_mb=settings.held_mb // cores,
                 gpus=tuple(gpu for gpu in gpus if gpu),
                 jobs_per_gpu=settings.jobs_per_gpu,
             )

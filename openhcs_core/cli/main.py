@@ -3,11 +3,15 @@
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from openhcs_core import __version__
 from openhcs_core.errors import EXIT_DONE, EXIT_STOPPED, ErrorGroup, OpenHCSError, render_error
+
+if TYPE_CHECKING:
+    from openhcs_core.runtime import RecentStacks
 
 _COMMANDS = {
     "compile": "openhcs_core.cli.compile_command:compile_command",
@@ -71,13 +75,15 @@ def cli() -> None:
     """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, recent: "RecentStacks | None" = None) -> int:
     """Run the command line and return its exit code.
 
     Parameters
     ----------
     arguments : sequence of str, optional
         Instead of this process's own.
+    recent : RecentStacks, optional
+        Images of jobs that this process has done before.
 
     Returns
     -------
@@ -87,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         input data; 4 a step's function raised; 5 memory or a disk ran out.
     """
     try:
-        code = cli.main(arguments, standalone_mode=False)
+        code = cli.main(arguments, standalone_mode=False, obj=recent)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.Abort:

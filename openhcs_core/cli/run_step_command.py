@@ -11,6 +11,7 @@ from openhcs_core.plan import PLATE_TARGET, JobScope, log_path
 from openhcs_core.registry import RegistryService
 from openhcs_core.runtime import (
     Job,
+    RecentStacks,
     check_plate,
     compute_images,
     execute_or_leave_out,
@@ -40,7 +41,9 @@ logger = logging.getLogger("openhcs_core")
 @click.option("--images-only", is_flag=True, help="Only compute the well's images into the cache.")
 @click.option("--log", type=click.Path(path_type=Path), help="Write progress to this file.")
 @click.option("--logs", is_flag=True, help="Write progress to the log of each step and well.")
+@click.pass_obj
 def run_step_command(
+    recent: RecentStacks | None,
     *,
     plate_dir: Path,
     steps: tuple[str, ...],
@@ -68,7 +71,7 @@ def run_step_command(
         raise click.UsageError("give exactly one of --well, --plate, --table, --store and --check")
     _check_steps(steps, wells, is_check=check, images_only=images_only)
     scope = JobScope(steps, wells)
-    job = Job(plate_dir, "check" if check else steps[0], digest)
+    job = Job(plate_dir, "check" if check else steps[0], digest, recent=recent)
     try:
         with naming_full_disk(plate_dir), naming_out_of_memory(f"step {job.step!r}"):
             _start_log(log)
@@ -78,7 +81,8 @@ def run_step_command(
                 compute_images(job, wells[0], RegistryService().load)
             elif scope.is_shared or logs:
                 begin = partial(_begin, plate_dir, writes_logs=logs)
-                execute_shared_job(plate_dir, scope, digest, RegistryService().load, begin)
+                load = RegistryService().load
+                execute_shared_job(plate_dir, scope, digest, load, begin, recent)
             else:
                 well = PLATE_TARGET if plate else wells[0] if wells else None
                 _run_recorded(job, well, table)

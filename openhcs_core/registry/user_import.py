@@ -30,6 +30,8 @@ def forget_modules() -> None:
     Libraries that they import stay. What a job has left in a module's own names, a counter or a
     cache, is gone with it, as it is with a process.
     """
+    if not any(isinstance(finder, _Importer) for finder in sys.meta_path):
+        return
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Importer)]
     for name in [name for name in sys.modules if name.startswith(_PACKAGES)]:
         del sys.modules[name]

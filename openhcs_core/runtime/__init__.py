@@ -5,6 +5,7 @@ from openhcs_core.runtime.digests import combined_digest, label_digest, plane_di
 from openhcs_core.runtime.execute_step import compute_images, execute_step, restore_step
 from openhcs_core.runtime.failures import read_failure, record_lost, recorded
 from openhcs_core.runtime.fallbacks import FallbackRecord, read_fallbacks
+from openhcs_core.runtime.held import HeldCounts, RecentStacks
 from openhcs_core.runtime.inputs import PlateInput
 from openhcs_core.runtime.job import Job, Location
 from openhcs_core.runtime.job_cache import FILES_FOLDER, IMAGES_FOLDER, JOBS_FOLDER, JobCache
@@ -35,12 +36,14 @@ __all__ = [
     "OBJECTS_FOLDER",
     "FallbackRecord",
     "FallbackUse",
+    "HeldCounts",
     "ImageCache",
     "Job",
     "JobCache",
     "Location",
     "Manifest",
     "PlateInput",
+    "RecentStacks",
     "RunLock",
     "TableInputs",
     "check_plate",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.digests import combined_digest, plane_digest
-from openhcs_core.runtime.held import HeldStacks
+from openhcs_core.runtime.held import HeldStacks, RecentStacks
 from openhcs_core.runtime.manifest import PlaneRecord, StackRecord
 from openhcs_core.storage.atomic import replace_file
 
@@ -31,11 +31,14 @@ class ImageCache:
         Where stacks are kept in memory as well, for the next step of the same job.
     is_passing : bool
         Nothing that is held is written.
+    recent : RecentStacks or None
+        Where this process keeps stacks in memory from job to job.
     """
 
     root: Path
     held: HeldStacks | None = None
     is_passing: bool = False
+    recent: RecentStacks | None = None
 
     def put(
         self,
@@ -79,6 +82,8 @@ class ImageCache:
             is_passing = False
         if not is_passing and not path.exists():
             self._write(path, stack)
+        if self.recent is not None:
+            self.recent.put(digest, stack)
         return StackRecord(object=digest, dtype=stack.dtype.name, shape=stack.shape, planes=records)
 
     def get_plane(self, stack: StackRecord, number: int) -> "NDArray[Any] | None":
@@ -92,6 +97,8 @@ class ImageCache:
         import numpy as np
 
         held = None if self.held is None else self.held.get(stack.object)
+        if held is None and self.recent is not None:
+            held = self.recent.get(stack.object)
         if held is not None:
             of_memory: NDArray[Any] = held[number]
             return of_memory

@@ -262,7 +262,7 @@ def _image_sink(job: Job, plan: StepPlan, well: str) -> Iterator[ImageCache]:
     folder.mkdir()
     try:
         held = HeldStacks(limit_bytes=_KEPT_BYTES)
-        yield ImageCache(folder, held, is_passing=True)
+        yield ImageCache(folder, held, is_passing=True, recent=job.recent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,5 +1,7 @@
-"""Images that steps of one job hand to each other in memory."""
+"""Images in memory: for steps of one job, and from job to job in a process that does several."""
 
+from collections import OrderedDict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from openhcs_core.plan import HELD_BYTES
@@ -51,3 +53,64 @@ class HeldStacks:
     @property
     def _held_bytes(self) -> int:
         return sum(stack.nbytes for held in (self._read, self._made) for stack in held.values())
+
+
+@dataclass
+class HeldCounts:
+    """What was read of earlier steps.
+
+    Attributes
+    ----------
+    held, others : int
+        Planes that were in memory, and that were not.
+    held_bytes : int
+        Size of the first: what was not read from disks.
+    """
+
+    held: int = 0
+    others: int = 0
+    held_bytes: int = 0
+
+
+@dataclass
+class RecentStacks:
+    """The stacks that a process has made lately, from job to job; those used longest ago go first.
+
+    All of them are written as well.
+
+    Attributes
+    ----------
+    limit_bytes : int
+        Of all stacks together.
+    counts : HeldCounts
+        What was read.
+    held_bytes : int
+        Size of all stacks.
+    """
+
+    limit_bytes: int
+    counts: HeldCounts = field(default_factory=HeldCounts)
+    held_bytes: int = 0
+    _stacks: "OrderedDict[str, NDArray[Any]]" = field(default_factory=OrderedDict)
+
+    def put(self, digest: str, stack: "NDArray[Any]") -> None:
+        """Hold a stack, which nobody may write to from now on."""
+        if stack.nbytes > self.limit_bytes or digest in self._stacks:
+            return
+        stack.flags.writeable = False
+        self._stacks[digest] = stack
+        self.held_bytes += stack.nbytes
+        while self.held_bytes > self.limit_bytes:
+            _, oldest = self._stacks.popitem(last=False)
+            self.held_bytes -= oldest.nbytes
+
+    def get(self, digest: str) -> "NDArray[Any] | None":
+        """Return a stack of which one plane is read, None when it is not held."""
+        stack = self._stacks.get(digest)
+        if stack is None:
+            self.counts.others += 1
+            return None
+        self._stacks.move_to_end(digest)
+        self.counts.held += 1
+        self.counts.held_bytes += stack.nbytes // len(stack)
+        return stack

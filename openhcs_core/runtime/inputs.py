@@ -201,13 +201,23 @@ class StepInput(WellInput):
     def load(self, keys: Sequence[PlaneKey]) -> list["NDArray[Any]"]:
         """Read planes and check their content against the manifest."""
         if self._is_kept:
-            planes = self._load_kept(keys)
+            planes = self._recent_planes(keys) or self._load_kept(keys)
         else:
             planes = [self._load_cached(key, *self._planes[key]) for key in keys]
         for key in keys:
             stack, number = self._planes[key]
             self.digests[key.filename] = stack.planes[number].digest
         return planes
+
+    def _recent_planes(self, keys: Sequence[PlaneKey]) -> list["NDArray[Any]"] | None:
+        """Return planes of a kept step that all are in this process's memory, else None."""
+        recent = self._cache.recent
+        if recent is None:
+            return None
+        places = [self._planes[key] for key in keys]
+        found = [(recent.get(stack.object), number) for stack, number in places]
+        planes = [stack[number] for stack, number in found if stack is not None]
+        return planes if len(planes) == len(keys) else None
 
     def _load_kept(self, keys: Sequence[PlaneKey]) -> list["NDArray[Any]"]:
         """Read a stack's planes at once, as its backend does that best."""

@@ -12,7 +12,7 @@ from openhcs_core.errors import ConfigError, PlanChangedError
 from openhcs_core.plan import LOCATION, StepPlan, plan_digest, plan_path
 from openhcs_core.runtime.cache import ImageCache
 from openhcs_core.runtime.devices import ProcessDevices
-from openhcs_core.runtime.held import HeldStacks
+from openhcs_core.runtime.held import HeldStacks, RecentStacks
 from openhcs_core.runtime.job_cache import JobCache
 
 P = TypeVar("P", bound=FrozenModel)
@@ -72,6 +72,8 @@ class Job:
         Images that steps of one job hand to each other; None where each has its own job.
     devices : ProcessDevices or None
         The GPUs of all that this process does; None where that is this job alone.
+    recent : RecentStacks or None
+        Images of jobs that this process has done; None where it does no other.
     """
 
     plate_dir: Path
@@ -79,6 +81,7 @@ class Job:
     digest: str | None = None
     held: HeldStacks | None = None
     devices: ProcessDevices | None = None
+    recent: RecentStacks | None = None
 
     @cached_property
     def location(self) -> Location:
@@ -95,7 +98,7 @@ class Job:
     @property
     def cache(self) -> ImageCache:
         """The cache of computed images."""
-        return ImageCache(Path(self.location.cache_dir), self.held)
+        return ImageCache(Path(self.location.cache_dir), self.held, recent=self.recent)
 
     @property
     def results(self) -> JobCache:

@@ -19,7 +19,7 @@ from openhcs_core.plan import JobScope, StepPlan, job_digest, plan_digest
 from openhcs_core.runtime.calls import FunctionLoader
 from openhcs_core.runtime.devices import ProcessDevices
 from openhcs_core.runtime.failures import recorded
-from openhcs_core.runtime.held import HeldStacks
+from openhcs_core.runtime.held import HeldStacks, RecentStacks
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.left_out import execute_or_leave_out
 from openhcs_core.runtime.means import libraries_of
@@ -33,7 +33,12 @@ Begin = Callable[[str, str], None]
 
 
 def execute_shared_job(
-    plate_dir: Path, scope: JobScope, digest: str | None, load: FunctionLoader, begin: Begin
+    plate_dir: Path,
+    scope: JobScope,
+    digest: str | None,
+    load: FunctionLoader,
+    begin: Begin,
+    recent: RecentStacks | None = None,
 ) -> None:
     """Do every step of every well and commit each result.
 
@@ -43,6 +48,8 @@ def execute_shared_job(
         ``results/<plate>``.
     digest : str or None
         Of all plans, see :func:`~openhcs_core.plan.job_digest`; None takes them as they are.
+    recent : RecentStacks or None
+        Images of jobs that this process has done.
 
     Raises
     ------
@@ -63,7 +70,7 @@ def execute_shared_job(
         devices = ProcessDevices(stack, libraries)
         for well in scope.wells:
             try:
-                _do_well(plate_dir, scope.steps, well, plans, devices, load, begin)
+                _do_well(plate_dir, scope.steps, well, plans, devices, load, begin, recent)
             except SupersededError:
                 raise  # the run that took over does all that is left
             except OpenHCSError as error:
@@ -83,6 +90,7 @@ def _do_well(
     devices: ProcessDevices,
     load: FunctionLoader,
     begin: Begin,
+    recent: RecentStacks | None,
 ) -> None:
     """Do all steps of one well."""
     held = HeldStacks(frozenset(steps)) if len(steps) > 1 else None
@@ -90,7 +98,7 @@ def _do_well(
         begin(step, well)
         if held is not None:
             held.is_read_here = step != steps[-1]
-        job = Job(plate_dir, step, plan_digest(plans[step, well]), held, devices)
+        job = Job(plate_dir, step, plan_digest(plans[step, well]), held, devices, recent)
         with recorded(job, well), naming_out_of_memory(f"step {step!r}, well {well}"):
             execute_or_leave_out(job, well, load)
         if held is not None:

@@ -39,6 +39,7 @@ def check_versions(plan: StepPlan) -> None:
 
 @cache
 def _installed(library: str) -> str:
+    """Return a version, read once: what a process has imported does not change with the disk."""
     try:
         return version(library)
     except PackageNotFoundError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from inspect import signature
@@ -179,19 +180,24 @@ def _known_backends() -> dict[str, BackendEntry]:
 
 def _make(name: str, entry: BackendEntry, arguments: Mapping[str, Any]) -> DataSink:
     backend_class = load_backend_class(name, entry)
-    missing = [
-        parameter.name
-        for parameter in signature(backend_class).parameters.values()
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        and parameter.name not in arguments
-    ]
+    missing = [each for each in _required_arguments(backend_class) if each not in arguments]
     if missing:
         raise StorageResolutionError(
             f"storage backend {name!r} needs {' and '.join(missing)}, not given; make it with "
             f"get_backend_instance({name!r}, {', '.join(f'{each}=…' for each in missing)})"
         )
     return backend_class(**arguments)
+
+
+@cache
+def _required_arguments(backend_class: type[DataSink]) -> tuple[str, ...]:
+    """Return what a constructor must be given; to look takes longer than to make the backend."""
+    return tuple(
+        parameter.name
+        for parameter in signature(backend_class).parameters.values()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    )
 
 
 def _distribution(point: EntryPoint) -> str:

@@ -9,7 +9,7 @@ from multiprocessing import Pipe
 
 from openhcs_core.config import GPU_VARIABLE
 from openhcs_core.errors import EXIT_TOO_LONG, WorkerLostError
-from openhcs_core.workers.messages import Outcome, Task
+from openhcs_core.workers.messages import BEGUN, Outcome, Task
 from openhcs_core.workers.threads import thread_environment
 
 _MODULE = "openhcs_core.workers.process"
@@ -27,6 +27,8 @@ class WorkerHandle:
         Its first one: it is started with the environment of that.
     device : str or None
         The GPU that it sees, None for what the environment says.
+    held_mb : int
+        How much of its last jobs' images it may keep in memory.
 
     Notes
     -----
@@ -38,14 +40,15 @@ class WorkerHandle:
     attribute. Only the framing of messages and the start of a process would be left of them.
     """
 
-    def __init__(self, task: Task, device: str | None) -> None:
+    def __init__(self, task: Task, device: str | None, held_mb: int) -> None:
         self._connection, theirs = Pipe()
         descriptor = theirs.fileno()
         environment = {**task.environment, **thread_environment(task.threads)}
         if device is not None:
             environment[GPU_VARIABLE] = device
         self._device = device
-        arguments = [descriptor, os.getpid(), task.threads]
+        self.has_begun = False
+        arguments = [descriptor, os.getpid(), task.threads, held_mb]
         with theirs:
             self._process = subprocess.Popen(
                 # -P: a module in the working directory is no library
@@ -68,6 +71,8 @@ class WorkerHandle:
     def do(self, task: Task, limit_s: float | None) -> Outcome:
         """Let the worker do a task; wait for the end.
 
+        Meanwhile `has_begun` says whether the worker has taken it up.
+
         Parameters
         ----------
         limit_s : float or None
@@ -82,9 +87,14 @@ class WorkerHandle:
         if self._device is not None:
             environment = {**environment, GPU_VARIABLE: self._device}
         message = task.model_copy(update={"environment": environment}).model_dump_json()
+        deadline = None if limit_s is None else time.monotonic() + limit_s
+        self.has_begun = False
         try:
             self._connection.send_bytes(message.encode())
-            answer = self._receive(limit_s)
+            answer = self._receive(deadline)
+            if answer == BEGUN:
+                self.has_begun = True
+                answer = self._receive(deadline)
         except (EOFError, ConnectionResetError, BrokenPipeError) as error:
             raise self._lost() from error
         if answer is None:
@@ -92,13 +102,12 @@ class WorkerHandle:
             raise _too_long(limit_s or 0.0)
         return Outcome.model_validate_json(answer)
 
-    def _receive(self, limit_s: float | None) -> bytes | None:
-        """Return the answer, None when it did not come in time.
+    def _receive(self, deadline: float | None) -> bytes | None:
+        """Return the next message, None when it did not come in time.
 
         Programs that a job has started may hold the worker's end of the connection open when it
         is dead, so the process is looked at as well.
         """
-        deadline = None if limit_s is None else time.monotonic() + limit_s
         while True:
             left_s = _LOOK_S if deadline is None else min(_LOOK_S, deadline - time.monotonic())
             if self._connection.poll(max(0.0, left_s)):

@@ -31,7 +31,8 @@ class StepLine:
     scope : JobScope
         The steps, and the wells: none for jobs that join tables or write plate metadata.
     target : str
-        The well, the table's file, or ``"store"``: the name of the first failure record.
+        The well, the table's file, ``"store"`` or the name for all wells: that of the first failure
+        record.
     digest : str or None
         Of the plan or plans it is started for.
     log : Path or None

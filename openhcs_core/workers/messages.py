@@ -2,6 +2,9 @@
 
 from openhcs_core.config import FrozenModel
 
+BEGUN = b"begun"
+"""A worker's first answer to a task: from now on it may have changed something."""
+
 
 class Task(FrozenModel):
     """One job for a worker.
@@ -61,7 +64,9 @@ class Outcome(FrozenModel):
     frameworks : tuple of str
         Array libraries that the process has loaded, by memory type.
     rss_mb : float
-        Memory that it holds now.
+        Memory that it holds now, without images for later jobs.
+    planes_held, planes_read, bytes_held : int
+        Images of earlier steps that were in memory, that were not, and the size of the first.
     worn : str or None
         Why it should do no other job.
     """
@@ -70,4 +75,7 @@ class Outcome(FrozenModel):
     usage: Usage
     frameworks: tuple[str, ...] = ()
     rss_mb: float = 0.0
+    planes_held: int = 0
+    planes_read: int = 0
+    bytes_held: int = 0
     worn: str | None = None

@@ -32,16 +32,16 @@ class JobNeeds:
         gpu : bool
             Whether Snakemake gives it a GPU.
         """
-        if not line.scope.wells:
+        if not _has_functions(line):
             return Need(threads=threads)
         family = self._learnt.get((line.plate_dir, line.scope.steps), Family())
-        for step, well in line.scope.members:
-            family |= self._family(line.plate_dir, step, well)
+        for step, target, _ in line.parts:
+            family |= self._family(line.plate_dir, step, target)
         return Need(family, threads, gpu, (str(line.plate_dir), line.scope.wells[-1]))
 
     def learn(self, line: StepLine, frameworks: tuple[str, ...]) -> None:
-        """Take note of what a worker had loaded after a job of wells."""
-        if line.scope.wells:
+        """Take note of what a worker had loaded after a job."""
+        if _has_functions(line):
             self._learnt[line.plate_dir, line.scope.steps] = Family(frameworks)
 
     def _family(self, plate_dir: Path, step: str, well: str) -> Family:
@@ -55,6 +55,11 @@ class JobNeeds:
                 self._plans[key] = _read_family(path)
             return self._plans[key]
         return Family()
+
+
+def _has_functions(line: StepLine) -> bool:
+    """Whether a job runs functions: not those that join tables or write plate metadata."""
+    return bool(line.scope.wells)
 
 
 def _read_family(path: Path) -> Family:

@@ -25,6 +25,8 @@ class WorkerLimits(FrozenModel):
         A worker is replaced after so many; 0 for no limit.
     growth_mb : int
         A worker that holds so much more than after its first job is replaced; 0 for no limit.
+    held_mb : int
+        How much of its last jobs' images a worker keeps in memory, for the next step.
     gpus : tuple of str
         Devices that workers are pinned to, as ``CUDA_VISIBLE_DEVICES`` names them. Empty pins
         none.
@@ -35,6 +37,7 @@ class WorkerLimits(FrozenModel):
     count: int = 1
     jobs: int = 500
     growth_mb: int = 2000
+    held_mb: int = 256
     gpus: tuple[str, ...] = ()
     jobs_per_gpu: int = 1
 

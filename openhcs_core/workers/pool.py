@@ -1,7 +1,8 @@
 """A pool of warm workers: starts them on demand, chooses one for each job, replaces those lost."""
 
+import logging
 import threading
-from collections import Counter
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -19,11 +20,13 @@ from openhcs_core.workers.policy import (
     choose,
 )
 
+logger = logging.getLogger(__name__)
 _KNOWN_WELLS = 64
+_MB = 1e6
 _CLOSING_S = 5.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class PoolSummary:
     """What a pool has done so far.
 
@@ -33,18 +36,41 @@ class PoolSummary:
         Tasks that were done, those that failed included.
     started, recycled, lost : int
         Workers: all, those replaced because of their age or state, those that died or hung.
+    planes_held, planes_read, bytes_held : int
+        Images of earlier steps that were in a worker's memory, that were not, and the size of
+        the first.
+    gpus : int
+        Devices that workers were pinned to.
+    gpu_busy_s, gpu_s : float
+        How long jobs had one of them, and how long there were any such jobs.
     """
 
-    jobs: int
-    started: int
-    recycled: int
-    lost: int
+    jobs: int = 0
+    started: int = 0
+    recycled: int = 0
+    lost: int = 0
+    planes_held: int = 0
+    planes_read: int = 0
+    bytes_held: int = 0
+    gpus: int = 0
+    gpu_busy_s: float = 0.0
+    gpu_s: float = 0.0
 
     def __str__(self) -> str:
-        return (
-            f"Warm workers: {self.jobs} jobs in {self.started} processes, "
-            f"{self.recycled} replaced, {self.lost} lost."
+        text = (
+            f"Warm workers: {self.jobs} jobs in {self.started} processes "
+            f"({self.recycled} replaced, {self.lost} lost)"
         )
+        planes = self.planes_held + self.planes_read
+        if planes:
+            text += (
+                f"; {self.planes_held} of {planes} images of earlier steps were in memory, "
+                f"{self.bytes_held / _MB:.1f} MB not read"
+            )
+        if self.gpus and self.gpu_s:
+            share = self.gpu_busy_s / (self.gpus * self.gpu_s)
+            text += f"; jobs had the GPUs {share:.0%} of the time"
+        return f"{text}."
 
 
 class _Member:
@@ -73,14 +99,9 @@ class WorkerPool:
         # the kernel ends a worker with the *thread* that started it, so one thread starts all
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="openhcs-workers")
         self._leaving: list[WorkerHandle] = []
-        self._counts: Counter[str] = Counter()
         self._clock = 0
-
-    @property
-    def summary(self) -> PoolSummary:
-        """What was done so far."""
-        counts = self._counts
-        return PoolSummary(counts["jobs"], counts["started"], counts["recycled"], counts["lost"])
+        self._first_gpu_s: float | None = None
+        self.summary = PoolSummary(gpus=len(limits.gpus))
 
     def do(self, need: Need, task: Task, limit_s: float | None) -> Outcome:
         """Do a task on a worker that fits.
@@ -97,15 +118,20 @@ class WorkerPool:
         WorkerLostError
             The worker died or took too long; only this task is affected.
         """
-        member, handle = self._acquire(need, task)
-        try:
-            outcome = handle.do(task, limit_s)
-        except WorkerLostError:
-            self._counts["jobs"] += 1
-            self._remove(member, "lost")
-            raise
-        self._release(member, need, outcome)
-        return outcome
+        while True:
+            member, handle = self._acquire(need, task)
+            start_s = time.monotonic()
+            try:
+                outcome = handle.do(task, limit_s)
+            except WorkerLostError:
+                self._lose(member)
+                if member.jobs and not handle.has_begun:
+                    continue  # it died while it waited: no job is affected
+                self._count(member, start_s, None)
+                raise
+            self._count(member, start_s, outcome)
+            self._release(member, need, outcome)
+            return outcome
 
     def close(self) -> None:
         """Let all workers end, and wait for them."""
@@ -121,16 +147,13 @@ class WorkerPool:
         self._starter.shutdown()
 
     def _acquire(self, need: Need, task: Task) -> tuple[_Member, WorkerHandle]:
-        """Return a worker that is from now on busy, and alive a moment ago."""
-        while True:
-            member, stopped = self._choose(need)
-            for other in stopped:
-                self._dismiss(other)
-            if member.handle is None:
-                member.handle = self._start(member, task)
-            if member.handle.is_alive:
-                return member, member.handle
-            self._remove(member, "lost")  # while it was idle: no job is affected
+        """Return a worker that is busy from now on."""
+        member, stopped = self._choose(need)
+        for other in stopped:
+            self._dismiss(other)
+        if member.handle is None:
+            member.handle = self._start(member, task)
+        return member, member.handle
 
     def _choose(self, need: Need) -> tuple[_Member, list[_Member]]:
         with self._changed:
@@ -147,8 +170,8 @@ class WorkerPool:
             return self._add(need, decision), [self._members.pop(n) for n in decision.stop]
 
     def _add(self, need: Need, decision: Start) -> _Member:
-        self._counts["started"] += 1
-        number = self._counts["started"]
+        self.summary.started += 1
+        number = self.summary.started
         state = WorkerState(
             number, need.family, need.fixed_threads, decision.device, gpu=need.gpu, is_busy=True
         )
@@ -157,10 +180,28 @@ class WorkerPool:
 
     def _start(self, member: _Member, task: Task) -> WorkerHandle:
         try:
-            return self._starter.submit(WorkerHandle, task, member.state.device).result()
+            return self._starter.submit(
+                WorkerHandle, task, member.state.device, self._limits.held_mb
+            ).result()
         except BaseException:
-            self._remove(member, "failed")
+            self._remove(member)
             raise
+
+    def _count(self, member: _Member, start_s: float, outcome: Outcome | None) -> None:
+        """Add a job to the summary, also one that was lost."""
+        end_s = time.monotonic()
+        with self._changed:
+            summary = self.summary
+            summary.jobs += 1
+            if member.state.device is not None:
+                if self._first_gpu_s is None:
+                    self._first_gpu_s = start_s
+                summary.gpu_busy_s += (end_s - start_s) / self._limits.jobs_per_gpu
+                summary.gpu_s = end_s - self._first_gpu_s
+            if outcome is not None:
+                summary.planes_held += outcome.planes_held
+                summary.planes_read += outcome.planes_read
+                summary.bytes_held += outcome.bytes_held
 
     def _release(self, member: _Member, need: Need, outcome: Outcome) -> None:
         """Take note of a job that is done; let others have the worker, or no one."""
@@ -168,9 +209,11 @@ class WorkerPool:
         if member.first_rss_mb is None:
             member.first_rss_mb = outcome.rss_mb
         with self._changed:
-            self._counts["jobs"] += 1
             if outcome.worn is not None or self._is_old(member, outcome.rss_mb):
-                self._remove(member, "recycled")
+                if outcome.worn is not None:
+                    logger.info("a warm worker is replaced: %s", outcome.worn)
+                self.summary.recycled += 1
+                self._remove(member)
                 return
             self._clock += 1
             wells = member.state.wells
@@ -193,10 +236,14 @@ class WorkerPool:
             or (limits.growth_mb and growth_mb > limits.growth_mb)
         )
 
-    def _remove(self, member: _Member, why: str) -> None:
+    def _lose(self, member: _Member) -> None:
+        with self._changed:
+            self.summary.lost += 1
+        self._remove(member)
+
+    def _remove(self, member: _Member) -> None:
         with self._changed:
             self._members.pop(member.state.number, None)
-            self._counts[why] += 1
             self._changed.notify_all()
         self._dismiss(member)
 

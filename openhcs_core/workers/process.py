@@ -22,12 +22,14 @@ from openhcs_core.cli.main import main as run_command
 from openhcs_core.constants import MemoryType
 from openhcs_core.errors import EXIT_DEFECT, EXIT_MEMORY, EXIT_STOPPED
 from openhcs_core.memory import FRAMEWORKS, get_framework
+from openhcs_core.runtime import HeldCounts, RecentStacks
 from openhcs_core.workers.isolation import Surroundings, enter, read_settings, threads_left
-from openhcs_core.workers.messages import Outcome, Task
+from openhcs_core.workers.messages import BEGUN, Outcome, Task
 from openhcs_core.workers.threads import ThreadCounts
 from openhcs_core.workers.usage import UsageMeter, resident_mb
 
 _PR_SET_PDEATHSIG = 1
+_MB = 2**20
 
 
 class Worker:
@@ -37,23 +39,27 @@ class Worker:
     ----------
     threads : int
         What the process was started with.
+    held_mb : int
+        How much of its last jobs' images it may keep in memory.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, held_mb: int) -> None:
         import_module("numpy")  # every job needs it
         self._threads = ThreadCounts(threads)
         self._surroundings = Surroundings()
         self._settings: dict[str, object] = {}
         self._prepared: set[str] = set()
+        self._memory = RecentStacks(held_mb * _MB)
 
     def do(self, task: Task) -> Outcome:
         """Do one task as a process of its own would, and put back what it has changed."""
         enter(task.folder, task.environment)
         self._threads.set(task.threads)
         meter = UsageMeter()
+        counts = self._memory.counts = HeldCounts()
         try:
             self._prepare(task.frameworks)
-            exit_code = _run(task.arguments)
+            exit_code = _run(task.arguments, self._memory)
         finally:
             usage = meter.read()
             self._surroundings.restore()
@@ -62,7 +68,10 @@ class Worker:
             exit_code=exit_code,
             usage=usage,
             frameworks=loaded,
-            rss_mb=resident_mb(),
+            rss_mb=resident_mb() - self._memory.held_bytes / _MB,
+            planes_held=counts.held,
+            planes_read=counts.others,
+            bytes_held=counts.held_bytes,
             worn=self._wear(exit_code, loaded),
         )
 
@@ -93,7 +102,8 @@ def serve(connection: Connection, worker: Worker) -> None:
     while True:
         try:
             message = connection.recv_bytes()
-        except (EOFError, ConnectionResetError):
+            connection.send_bytes(BEGUN)
+        except (EOFError, ConnectionResetError, BrokenPipeError):
             return
         outcome = worker.do(Task.model_validate_json(message))
         try:
@@ -102,12 +112,12 @@ def serve(connection: Connection, worker: Worker) -> None:
             return
 
 
-def _run(arguments: tuple[str, ...]) -> int:
+def _run(arguments: tuple[str, ...], memory: RecentStacks) -> int:
     """Return the exit code of a command line; SIGINT stops it, as it stops a job's process."""
     sys.argv = ["openhcs-core", *arguments]
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        return run_command(arguments)
+        return run_command(arguments, memory)
     except SystemExit as error:
         return _code_of(error)
     except KeyboardInterrupt:
@@ -160,12 +170,12 @@ def _watch(descriptor: int) -> None:
 def main() -> None:
     """Serve the connection whose descriptor the first argument is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of idle workers the main process disposes
-    descriptor, parent, threads = map(int, sys.argv[1:])
+    descriptor, parent, threads, held_mb = map(int, sys.argv[1:])
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
     _end_with(parent, connection)
     faulthandler.enable()
-    serve(connection, Worker(threads))
+    serve(connection, Worker(threads, held_mb))
 
 
 if __name__ == "__main__":

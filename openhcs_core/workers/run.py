@@ -29,7 +29,7 @@ class JobTerms:
         Cores.
     gpu : bool
         Whether it has a GPU.
-    runtime_min : int or None
+    runtime_min : float or None
         How long it may take, None for no limit.
     temporary : str or None
         Folder for temporary files.
@@ -37,7 +37,7 @@ class JobTerms:
 
     threads: int = 1
     gpu: bool = False
-    runtime_min: int | None = None
+    runtime_min: float | None = None
     temporary: str | None = None
 
 

@@ -35,7 +35,8 @@ class ThreadCounts:
         torch = sys.modules.get("torch")
         if torch is not None and torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
-        if threads != self._threads:
+        # who has loaded threadpoolctl may have limited threads with it (a look takes 1 ms)
+        if threads != self._threads or "threadpoolctl" in sys.modules:
             _limit_pools(threads)
             self._threads = threads
 

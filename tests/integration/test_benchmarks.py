@@ -39,6 +39,11 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
             "20 planes of 64 x 64 uint16, 0.2 MB",
         ),
         (("zarr_speed.py", "--small"), "0.5 MB a well, "),
+        pytest.param(
+            ("warm_jobs.py", "--plates", "1", "2", "--steps", "1", "--torch-jobs", "0"),
+            "12 and 24 jobs, ms of CPU",
+            marks=pytest.mark.thorough,
+        ),
     ],
 )
 def test_it_runs_on_a_small_plate(tmp_path, arguments, expected):

@@ -1,9 +1,12 @@
 """``snakemake --executor openhcs``: what the local executor gives, to the byte."""
 
 import csv
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import snakemake.common.tests
@@ -220,3 +223,114 @@ def test_benchmarks_have_the_same_columns(runs):
     assert float(row["max_rss"]) > 20
     assert 0 <= float(row["cpu_time"]) < 60
     assert ":" in row["h:m:s"]
+
+
+OTHER_LINES = """
+STEP = "openhcs-core run-step --plate-dir results/demo --step act --well A01"
+
+
+rule all:
+    input:
+        expand("out/{name}.txt", name=["plain", "piped", "shadowed", "grouped", "run", "second"]),
+
+
+rule plain:
+    output: "out/plain.txt"
+    log: "out/plain.log"
+    benchmark: repeat("out/plain.jsonl", 2)
+    threads: 2
+    shell: f"{STEP} --log {{log:q}}"
+
+
+rule piped:
+    output: "out/piped.txt"
+    shell: f"{STEP} && echo $OMP_NUM_THREADS > {{output}}"
+
+
+rule shadowed:
+    output: "out/shadowed.txt"
+    shadow: "minimal"
+    shell: "pwd | grep -c shadow > {output}"
+
+
+rule feeding:
+    output: pipe("out/fed")
+    shell: "echo fed > {output}"
+
+
+rule grouped:
+    input: "out/fed"
+    output: "out/grouped.txt"
+    shell: "cat {input} > {output}"
+
+
+rule run:
+    output: "out/run.txt"
+    run:
+        open(output[0], "w").write("run")
+
+
+rule second:
+    output: "out/second.txt"
+    shell: f"{STEP}\\necho second > {{output}}"
+"""
+
+
+@pytest.mark.thorough
+def test_all_other_jobs_are_left_to_the_local_executor(runs):
+    """The first rule writes none of its output: a job of ours, run warm, that then fails."""
+    found = {}
+    for executor in EXECUTORS:
+        project, _ = runs[executor]
+        project.write("Other.smk", OTHER_LINES)
+        run = project.snakemake(
+            "--executor",
+            executor,
+            "--keep-going",
+            "--benchmark-extended",
+            "--latency-wait",
+            "0",
+            snakefile=project.folder / "Other.smk",
+        )
+        out = project.folder / "out"
+        found[executor] = {path.name: path.read_text() for path in out.glob("*.txt")}
+        records = [json.loads(line) for line in (out / "plain.jsonl").read_text().splitlines()]
+        assert [(record["rule_name"], record["threads"]) for record in records] == [
+            ("plain", 2)
+        ] * 2
+        assert run.returncode == 1, run.output
+        assert "MissingOutputException in rule plain" in run.output
+        assert ("Warm workers: 2 jobs" in run.output) == (executor == "openhcs")
+    assert found["local"] == found["openhcs"]
+    assert sorted(found["local"]) == [
+        f"{name}.txt" for name in ("grouped", "piped", "run", "second", "shadowed")
+    ]
+
+
+def test_ctrl_c_stops_jobs_and_leaves_no_process(small_project):
+    project = small_project((1,))
+    waits = "    import time\n\n    Path('begun').touch()\n    time.sleep(600)\n    if mode =="
+    project.write("workflow/functions/mine.py", MODULE.replace("    if mode ==", waits, 1))
+    project.write("config/config.yaml", CONFIG)
+    project.write("config/pipeline.yaml", PIPELINE.partition("overrides")[0])
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project.snakefile)]
+    main = subprocess.Popen(
+        [*command, "--cores", "1", "--executor", "openhcs"],
+        cwd=project.folder,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (project.folder / "begun").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(main.pid, signal.SIGINT)
+    _, output = main.communicate(timeout=120)
+    assert main.returncode == 1
+    assert "Traceback" not in output
+    failure = json.loads((project.results / "logs/act/A01.failure.json").read_text())
+    assert (failure["exit_code"], failure["message"]) == (130, "stopped")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(main.pid, 0)
