@@ -1,6 +1,7 @@
 """Convert arrays between libraries: plan the route from what the array is, then follow it."""
 
 import logging
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from openhcs_core.constants import MemoryType
@@ -189,14 +190,24 @@ def _follow(
     route: ConversionRoute, data: Any, facts: ArrayFacts, gpu_id: int | None, *, own: bool
 ) -> Any:
     """Make every hop, and a copy at the end where none was made and one is wanted."""
-    for hop in route.hops:
-        data = _make(hop, data, gpu_id)
+    for hop, after in zip_longest(route.hops, route.hops[1:]):
+        if hop.method is ConversionMethod.PUSH_PULL and _needs_alignment(after):
+            data = get_framework(hop.source).to_shareable(data)
+        else:
+            data = _make(hop, data, gpu_id)
     if not own or route.copies:
         return data
     target = get_framework(route.target)
     if facts.gpu_id is not None and route.target != _NUMPY:
         return target.compacted(data)
     return target.from_numpy(own_copy(target.to_numpy(data)), gpu_id)
+
+
+def _needs_alignment(hop: ConversionHop | None) -> bool:
+    """Return whether a hop takes memory over, and not from anywhere."""
+    return (
+        hop is not None and not hop.method.copies and not get_framework(hop.target).shares_unaligned
+    )
 
 
 def _make(hop: ConversionHop, data: Any, gpu_id: int | None) -> Any:

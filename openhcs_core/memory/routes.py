@@ -242,21 +242,7 @@ def _find_route(
             copy = hop.model_copy(update={"method": method})
             hops = (*hops[:number], copy, *hops[number + 1 :])
             break  # what comes after it is the copy, which is ours alone
-    return ConversionRoute(source=source, target=target, hops=_after_pulling(hops))
-
-
-def _after_pulling(hops: tuple[ConversionHop, ...]) -> tuple[ConversionHop, ...]:
-    """Return hops with a copy where what OpenCL pulled, whose place it chooses, does not suit."""
-    return tuple(
-        hop.model_copy(update={"method": ConversionMethod.HOST_COPY})
-        if before is not None
-        and before.method is ConversionMethod.PUSH_PULL
-        and not hop.method.copies
-        and not get_framework(hop.target).shares_unaligned
-        else hop
-        for before, hop in pairwise((None, *hops))
-        if hop is not None
-    )
+    return ConversionRoute(source=source, target=target, hops=hops)
 
 
 def _can_share(

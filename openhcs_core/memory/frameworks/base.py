@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from openhcs_core.errors import MemoryConversionError
 from openhcs_core.memory.layout import (
     EXCHANGED_DTYPES,
+    OWN_LAYOUT,
     ArrayFacts,
     ArrayLayout,
     allocate,
@@ -83,6 +84,11 @@ class Framework(ABC):
         ndarray
             The same memory where that is possible; read-only where it must not be written to.
         """
+
+    def to_shareable(self, array: Any) -> "NDArray[Any]":
+        """Return `array` in host memory that every library can take over where it lies."""
+        host = self.to_numpy(array)
+        return host if describe_numpy(host).layout == OWN_LAYOUT else own_copy(host)
 
     def device_count(self) -> int:
         """Return how many devices the library sees."""

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from openhcs_core.constants import MemoryType
 from openhcs_core.errors import MemoryConversionError
 from openhcs_core.memory.frameworks.base import Framework
-from openhcs_core.memory.layout import OWN_LAYOUT, ArrayFacts, canonical_view, own_copy
+from openhcs_core.memory.layout import OWN_LAYOUT, ArrayFacts, allocate, canonical_view, own_copy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SUCCESSOR, _PROTOTYPE = "pyclesperanto", "pyclesperanto_prototype"
 _MOST_AXES = 3
+_PIECE_BYTES = 2**21
+"""A piece and its copy fit into a processor's cache."""
 _NO_MEMORY = (
     *("MEM_OBJECT_ALLOCATION_FAILURE", "OUT_OF_RESOURCES", "OUT_OF_HOST_MEMORY"),
     "INVALID_BUFFER_SIZE",  # larger than the device can have in one piece
@@ -61,6 +63,23 @@ class PyclesperantoFramework(Framework):
     def to_numpy(self, array: Any) -> "NDArray[Any]":
         """Pull `array`: a copy."""
         host: NDArray[Any] = array.get()
+        return host
+
+    def to_shareable(self, array: Any) -> "NDArray[Any]":
+        """Pull `array` into memory that every library can take over.
+
+        The library chooses where its ``get`` puts what it pulls, and that is not aligned. Pieces
+        that fit into the processor's cache cost little more to move than one large one, which
+        would have to be copied as a whole.
+        """
+        import numpy as np
+
+        if len(array.shape) != _MOST_AXES or _library().__name__ == _PROTOTYPE:  # it has no parts
+            return super().to_shareable(array)
+        host = allocate(array.shape, np.dtype(array.dtype).str)
+        for origin, region in _pieces(array.shape, host.itemsize):
+            part = tuple(slice(at, at + size) for at, size in zip(origin, region, strict=True))
+            host[part] = array.get(origin=origin, region=region).reshape(region)
         return host
 
     def stack(self, planes: Sequence[Any], gpu_id: int | None = None) -> Any:
@@ -175,6 +194,18 @@ def _create(shape: tuple[int, ...], dtype: Any, gpu_id: int | None) -> Any:
     if gpu_id is not None:
         library.select_device(gpu_id, "gpu")
     return library.create(shape, dtype.type)
+
+
+def _pieces(
+    shape: tuple[int, ...], item_bytes: int
+) -> Iterator[tuple[tuple[int, int, int], tuple[int, int, int]]]:
+    """Yield origin and size of parts of an array, each of whole rows and about a piece's bytes."""
+    depth, height, width = shape
+    rows = max(1, _PIECE_BYTES // (width * item_bytes))
+    planes = max(1, rows // height)
+    for z in range(0, depth, planes):
+        for y in range(0, height, rows):
+            yield (z, y, 0), (min(planes, depth - z), min(rows, height - y), width)
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:
