@@ -1,8 +1,10 @@
 """Time to index a plate of many files, against a bare walk that looks at each file once.
 
-python benchmarks/index_speed.py [--files 1000 69120] [--repeats 7]
+python benchmarks/index_speed.py [--files 1000 69120] [--repeats 7] [--microscope imagexpress]
 
-Files are TIFFs of 4 x 6 px in five ZStep folders, so that indexing costs names, sizes and times.
+Files are TIFFs of 4 x 6 px, so that indexing costs names, sizes, times and lists: of ImageXpress in
+five ZStep folders; of Opera Phenix with the lists of Harmony V5 (1.6 kB an image) and V7 (0.7 kB);
+of a CellVoyager with its list (0.3 kB); and told by their names alone.
 CPU seconds (user + system) tell more than wall time on a machine with other work.
 """
 
@@ -18,22 +20,63 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from openhcs_core.microscopes import get_handler
+from openhcs_core.config import GenericConfig, PlateConfig
+from openhcs_core.microscopes import MicroscopeHandler, load_handler
+from openhcs_core.testing.harmony_plates import ListedPlane, write_list
 
 Z_PLANES, CHANNELS, SITES = 5, 4, 9
 
 
-def write_plate(folder: Path, count: int) -> None:
-    """Write an export of `count` images, well after well."""
+RECORD = (
+    '<bts:MeasurementRecord bts:Type="IMG" bts:Time="2023-09-18T13:58:44.438+02:00" '
+    'bts:Column="{column}" bts:Row="{row}" bts:TimePoint="1" bts:FieldIndex="{site}" '
+    'bts:ZIndex="{z}" bts:TimelineIndex="1" bts:ActionIndex="1" bts:Action="3D" '
+    'bts:X="-567.1" bts:Y="402.9" bts:Z="{z}.0" bts:Ch="{channel}">{name}'
+    "</bts:MeasurementRecord>\n"
+)
+
+
+def image() -> bytes:
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, np.zeros((4, 6), np.uint16), metadata=None)
-    wells = [f"{chr(65 + row)}{column:02d}" for row in range(16) for column in range(1, 25)]
-    sites, channels, planes = (range(1, n + 1) for n in (SITES, CHANNELS, Z_PLANES))
-    for z in planes:
-        (folder / "TimePoint_1" / f"ZStep_{z}").mkdir(parents=True)
-    for well, site, channel, z in islice(product(wells, sites, channels, planes), count):
-        name = f"TimePoint_1/ZStep_{z}/P_{well}_s{site}_w{channel}.TIF"
-        (folder / name).write_bytes(buffer.getvalue())
+    return buffer.getvalue()
+
+
+def planes(count: int) -> list[tuple[int, int, int, int, int]]:
+    """Return row, column, site, channel and z of `count` images, well after well."""
+    ranges = [range(1, n + 1) for n in (16, 24, SITES, CHANNELS, Z_PLANES)]
+    return list(islice(product(*ranges), count))
+
+
+def write_plate(folder: Path, microscope: str, count: int) -> None:
+    """Write a plate of `count` images, and what the instrument says of them."""
+    content, names = image(), []
+    for row, column, site, channel, z in planes(count):
+        well = f"{chr(64 + row)}{column:02d}"
+        names.append(
+            {
+                "imagexpress": f"TimePoint_1/ZStep_{z}/P_{well}_s{site}_w{channel}.TIF",
+                "generic": f"P_{well}_s{site}_w{channel}_z{z}.tif",
+                "cv8000": f"P_{well}_T0001F{site:03d}L01A01Z{z:02d}C{channel:02d}.tif",
+            }.get(microscope, ListedPlane(row, column, site, z, 1, channel).file_name)
+        )
+    for sub in {str(Path(name).parent) for name in names}:
+        (folder / sub).mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(content)
+    if microscope in {"V5", "V7"}:
+        listed = [ListedPlane(r, c, s, z, 1, ch) for r, c, s, ch, z in planes(count)]
+        write_list(folder / "Index.xml", microscope, listed)
+    if microscope == "cv8000":
+        records = (
+            RECORD.format(row=row, column=column, site=site, channel=channel, z=z, name=name)
+            for (row, column, site, channel, z), name in zip(planes(count), names, strict=True)
+        )
+        (folder / "MeasurementData.mlf").write_text(
+            '<?xml version="1.0" encoding="utf-8"?>\n<bts:MeasurementData bts:Version="1.0" '
+            'xmlns:bts="http://www.yokogawa.co.jp/BTS/BTSSchema/1.0">\n'
+            f"{''.join(records)}</bts:MeasurementData>"
+        )
 
 
 def walk(folder: str) -> int:
@@ -60,17 +103,32 @@ def least(work: Callable[[], object], repeats: int) -> tuple[float, float]:
     return min(wall), min(cpu)
 
 
+def find_handler(microscope: str) -> MicroscopeHandler:
+    settings = PlateConfig(path="plate")
+    if microscope == "generic":
+        config = GenericConfig(pattern="P_{well}_s{site}_w{channel}_z{z_index}.tif")
+        settings = PlateConfig(path="plate", microscope="generic", generic=config)
+    return load_handler(
+        {"V5": "opera_phenix", "V7": "opera_phenix"}.get(microscope, microscope), settings
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--files", type=int, nargs="+", default=[1000, 69120])
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument(
+        "--microscope",
+        default="imagexpress",
+        choices=["imagexpress", "V5", "V7", "cv8000", "generic"],
+    )
     arguments = parser.parse_args()
     for count in arguments.files:
         with tempfile.TemporaryDirectory() as folder:
             plate = Path(folder, "plate")
-            write_plate(plate, count)
-            handler = get_handler("imagexpress", plate)
-            assert len(handler.index(plate).images) == walk(str(plate)) == count
+            write_plate(plate, arguments.microscope, count)
+            handler = find_handler(arguments.microscope)
+            assert len(handler.index(plate).images) == count
             wall, cpu = least(lambda plate=plate: walk(str(plate)), arguments.repeats)
             index_wall, index_cpu = least(
                 lambda plate=plate, handler=handler: handler.index(plate), arguments.repeats

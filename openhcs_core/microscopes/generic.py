@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import NamedTuple, Self
 
-from natsort import natsorted
-
 from openhcs_core.config import GenericConfig, PlateConfig, compile_pattern
 from openhcs_core.errors import ConfigError, InputDataError
 from openhcs_core.microscopes.base import FilenameParts, MicroscopeHandler
@@ -18,6 +16,7 @@ from openhcs_core.microscopes.samples import HeaderReader, describe_channels
 from openhcs_core.microscopes.wells import well_name
 from openhcs_core.planes import PlaneKey, row_number
 from openhcs_core.storage import PlateSource, is_folder
+from openhcs_core.storage.listing import in_natural_order
 
 _ONE_CHANNEL = "1"
 
@@ -206,7 +205,7 @@ def _number_channels(tokens: set[str], named: Mapping[str, str]) -> dict[str, st
         return {token: str(int(token)) for token in tokens if not named or token in named}
     if named:
         return {token: str(number) for number, token in enumerate(named, start=1)}
-    return {token: str(number) for number, token in enumerate(natsorted(tokens), start=1)}
+    return {token: str(number) for number, token in enumerate(in_natural_order(tokens), start=1)}
 
 
 def _images(

@@ -102,7 +102,7 @@ def write_images(folder: Path, listed: Sequence[ListedPlane]) -> dict[ListedPlan
 
 
 def _channel(number: int) -> str:
-    name, excitation, emission = CHANNELS[number]
+    name, excitation, emission = CHANNELS.get(number, (f"C{number}", 405, 599))
     return (
         f"<ChannelName>{escape(name)}</ChannelName>"
         f'<ImageResolutionX Unit="m">{PIXEL_M}</ImageResolutionX>'
@@ -114,7 +114,7 @@ def _channel(number: int) -> str:
 
 
 def _image(version: str, first_time: int, plane: ListedPlane) -> str:
-    x, y = FIELDS[plane.field]
+    x, y = FIELDS.get(plane.field, (3e-4 * plane.field, 0.0))
     sequence = "<SequenceID>1</SequenceID>" if version == "V7" else ""
     return (
         f'\r\n    <Image Version="1">\r\n<id>{plane.row:02d}{plane.column:02d}</id>'
