@@ -84,7 +84,7 @@ class ExplainedStep(FrozenModel):
     Attributes
     ----------
     reads : str or None
-        The step it reads; None for the plate.
+        The step it reads, or the plate tables; None for the plate.
     kept_as : str or None
         Backend of its images, when they are kept.
     """
@@ -217,7 +217,7 @@ def _explain_step(
     ]
     return ExplainedStep(
         name=step.step_name,
-        reads=step.source,
+        reads=step.source if step.takes_images else _tables_of(step),
         kept_as=None if step.store is None else step.store.backend.value,
         settings=tuple(settings),
         group_by=step.group_by.value,
@@ -227,6 +227,10 @@ def _explain_step(
             for place, group in enumerate(variants[0].plan.groups)
         ),
     )
+
+
+def _tables_of(step: StepPlan) -> str:
+    return " and ".join(f"{table.step}/{table.file}" for table in step.tables)
 
 
 def _explain_settings(

@@ -2,9 +2,11 @@
 
 import csv
 import os
+import signal
 import statistics
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -172,6 +174,31 @@ def test_a_touched_image_computes_nothing_and_another_one_all_that_depends(plate
     _check_numbers(project)
     undisturbed = plate_project("undisturbed")
     tifffile.imwrite(image_path(undisturbed.plate, "A03", 1), tifffile.imread(path))
+    assert undisturbed.snakemake().returncode == 0
+    assert _bytes(project) == _bytes(undisturbed)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("step", ["light", "compare"])
+def test_killed_while_it_does_the_plate_and_run_again(plate_project, step):
+    project = plate_project()
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project.snakefile)]
+    run = subprocess.Popen(
+        [*command, "--cores", "2"],
+        cwd=project.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    log = project.results / f"logs/{step}/plate.log"
+    while not log.exists() and run.poll() is None:
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    again = project.snakemake()
+    assert again.returncode == 0, again.output
+    assert (step, "plate") in again.jobs
+    undisturbed = plate_project("undisturbed")
     assert undisturbed.snakemake().returncode == 0
     assert _bytes(project) == _bytes(undisturbed)
 
