@@ -189,3 +189,35 @@ def test_a_job_that_is_killed_goes_on_where_it_was(small_project, tmp_path):
     undisturbed.edit("config/config.yaml", "execution", "functions: [mine.py]\nexecution")
     _done(undisturbed)
     assert project.tracked_bytes() == undisturbed.tracked_bytes()
+
+
+PLATE_WIDE = """
+steps:
+  - {name: light, scope: plate, func: {openhcs:estimate_illumination: {sigma: 6, dark: 50}}}
+  - {name: even, func: {openhcs:correct_illumination: {dark: 50}}}
+  - {name: count, func: openhcs:count_cells_single_channel}
+  - name: compare
+    scope: plate
+    func:
+      openhcs:normalize_to_controls:
+        {table: count/cell_counts, columns: [objects, area_px], method: z_score, negative: low}
+"""
+
+
+@pytest.mark.thorough
+def test_steps_over_the_plate_are_jobs_of_their_own(small_project):
+    projects = [small_project([1, 2, 3, 4], folder) for folder in ("small", "fused")]
+    for project in projects:
+        project.write("config/pipeline.yaml", PLATE_WIDE)
+        project.write("map.csv", "well,control\nA01,low\nA02,low\nA03,high\nA04,high\n")
+    single, fused = projects
+    _configure(single)
+    _configure(fused, "fused", 2)
+    for project in projects:
+        project.edit("config/config.yaml", "path: plate", "path: plate, plate_map: map.csv")
+    jobs = {(("even", "count"), ("A01", "A02")), (("even", "count"), ("A03", "A04"))}
+    assert jobs <= _shared(_done(fused))
+    _done(single)
+    assert single.tracked_bytes() == fused.tracked_bytes()
+    fused.edit("config/config.yaml", "granularity: fused, wells_per_job: 2", "gpu: auto")
+    assert "Nothing to be done" in _done(fused).output
