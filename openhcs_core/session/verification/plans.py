@@ -52,6 +52,8 @@ class _PlateEntry(BaseModel):
     table_digests: dict[str, str]
     resources: dict[str, JobResources]
     leaves_out: bool = False
+    runs: tuple[tuple[str, ...], ...] = ()
+    batches: tuple[tuple[str, ...], ...] = ()
 
 
 class _PlanIndex(BaseModel):
@@ -198,6 +200,8 @@ class _PlateReader:
             stores=tuple(plan for plan in stores if plan is not None),
             resources=entry.resources,
             leaves_out=entry.leaves_out,
+            runs=entry.runs,
+            batches=entry.batches,
         )
         return PlannedPlate(self.folder, plan, tuple(self.problems))
 
