@@ -145,6 +145,20 @@ SECTIONS = {
         ),
         Case("Not YAML", {"config/config.yaml": "plates:\n  demo: {path: plate\n"}),
         Case(
+            "A sign that no path has",
+            {"config/config.yaml": 'plates:\n  demo: {path: "plate\\0"}\nresults: ""\n'},
+        ),
+        Case(
+            "A value that holds itself many times",
+            {
+                "config/config.yaml": "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+                + "".join(
+                    f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n"
+                    for old, new in zip("abcdef", "bcdefg", strict=True)
+                )
+            },
+        ),
+        Case(
             "A misspelt key in the defaults of a plate",
             _plate("{path: plate, defaults: {kep: true}}"),
         ),

@@ -42,7 +42,19 @@ def compiled(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "command",
-    [(), ("compile",), ("functions",), ("gc",), ("index",), ("run-step",), ("verify",), ("why",)],
+    [
+        (),
+        ("compile",),
+        ("functions",),
+        ("gc",),
+        ("index",),
+        ("run-step",),
+        ("verify",),
+        ("why",),
+        ("convert",),
+        ("init",),
+        ("watch",),
+    ],
 )
 def test_every_command_has_help_with_an_example(command):
     run = _run(*command, "--help")
