@@ -6,15 +6,15 @@ from pathlib import Path
 
 from openhcs_core.plan import failure_path, log_path
 from openhcs_core.runtime import read_failure
-from openhcs_core.session.progress.units import JobUnits
+from openhcs_core.session.progress.units import JobUnits, Unit
 
 _CLOCK_SLACK_S = 2.0
 """How much the clock of the records' file system may be behind."""
 _ENDED = re.compile(r"returned non-zero exit status \d+|died with <Signals\.\w+: \d+>")
 
 
-def describe_failure(units: JobUnits, started: float) -> Iterator[str]:
-    """Yield a line for each unit of a failed job that recorded why it failed.
+def describe_failure(units: JobUnits, started: float) -> Iterator[tuple[Unit, str]]:
+    """Yield each unit of a failed job that recorded why it failed, with a line about it.
 
     Parameters
     ----------
@@ -34,7 +34,8 @@ def describe_failure(units: JobUnits, started: float) -> Iterator[str]:
             continue
         place = unit.target if unit.is_well else f"plate, {unit.target}"
         log = f"{units.plate_dir}/{log_path(unit.step, unit.target)}"
-        yield f"failed  {unit.plate} {place}, step {unit.step!r}: {failure.message} (log {log})"
+        text = f"failed  {unit.plate} {place}, step {unit.step!r}: {failure.message} (log {log})"
+        yield unit, text
 
 
 def is_about_command(message: str, command: str) -> bool:

@@ -78,8 +78,9 @@ class RunReporter:
             Gives the engine's own description, for a job that recorded nothing.
         """
         units, started = self._tracker.units(job_id), self._tracker.started(job_id)
-        self._tracker.fail(job_id, now)
-        said = [] if units is None or started is None else [*describe_failure(units, started)]
+        found = {} if units is None or started is None else dict(describe_failure(units, started))
+        self._tracker.fail(job_id, now, frozenset(found))
+        said = [*found.values()]
         mine = [text for text in self._held if is_about_command(text, command)]
         for text in mine:
             del self._held[text]

@@ -61,13 +61,24 @@ class PlateStates:
         step.states[unit] = "running"
         step.starts[unit] = now
 
-    def end(self, unit: Unit, took_s: float | None) -> None:
-        """Note that a unit is done; or failed, where `took_s` is None."""
+    def end(self, unit: Unit, took_s: float) -> None:
+        """Note that a unit is done."""
         step = self._steps[unit.step]
         step.starts.pop(unit, None)
-        step.states[unit] = "failed" if took_s is None else "done"
-        if took_s is not None:
-            step.took_s[unit.is_well].append(took_s)
+        step.states[unit] = "done"
+        step.took_s[unit.is_well].append(took_s)
+
+    def fail(self, unit: Unit, *, is_known: bool) -> None:
+        """Note that a unit failed, or (not `is_known`) another one of the same job."""
+        step = self._steps[unit.step]
+        step.starts.pop(unit, None)
+        step.states[unit] = "failed" if is_known else "waiting"
+
+    def settle(self, unit: Unit) -> None:
+        """Note that a job ended, all failures in it known: what none of them stopped is done."""
+        states = self._steps[unit.step].states
+        if states[unit] == "waiting" and unit not in self._blocked():
+            states[unit] = "done"
 
     def loads(self, now: float) -> Iterator[tuple[str, StepLoad]]:
         """Yield what each step's wells, then its tables, have cost and what is left of them."""

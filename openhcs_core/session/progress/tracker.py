@@ -4,13 +4,13 @@ It reads no clock and no file: times are told with each event, in s of one clock
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from openhcs_core.session.progress.estimate import StepLoad, remaining_seconds
 from openhcs_core.session.progress.planned import PlannedPlate, PlannedRun
 from openhcs_core.session.progress.states import PlateStates
-from openhcs_core.session.progress.units import JobUnits
+from openhcs_core.session.progress.units import JobUnits, Unit
 from openhcs_core.session.progress.view import RunView
 
 _RATE_WINDOW_S = 60.0
@@ -72,15 +72,26 @@ class RunTracker:
 
     def finish(self, job_id: int, now: float) -> None:
         """Note that a job is done."""
-        self._end(job_id, now, is_done=True)
+        for plate, unit, share in self._ended(job_id, now):
+            plate.end(unit, share)
         self._counts.ended.append(now)
         while self._counts.ended[0] < now - _RATE_WINDOW_S:
             self._counts.ended.popleft()
 
-    def fail(self, job_id: int, now: float) -> None:
-        """Note that a job failed; when it is tried again it is announced again."""
+    def fail(self, job_id: int, now: float, failed: frozenset[Unit] = frozenset()) -> None:
+        """Note that a job failed; when it is tried again it is announced again.
+
+        Parameters
+        ----------
+        failed : frozenset of Unit
+            What of it failed, of a job that does several; all of it when nothing is known.
+        """
         self._counts.failed.add(job_id)
-        self._end(job_id, now, is_done=False)
+        ended = [(plate, unit) for plate, unit, _ in self._ended(job_id, now)]
+        for plate, unit in ended:
+            plate.fail(unit, is_known=not failed or unit in failed)
+        for plate, unit in ended:
+            plate.settle(unit)
 
     def started(self, job_id: int) -> float | None:
         """Return when a job's last attempt started; None for one never heard of."""
@@ -92,15 +103,15 @@ class RunTracker:
         job = self._jobs.get(job_id)
         return None if job is None else job.units
 
-    def _end(self, job_id: int, now: float, *, is_done: bool) -> None:
+    def _ended(self, job_id: int, now: float) -> Iterator[tuple[PlateStates, Unit, float]]:
+        """Yield what a running job was about, with what each part took."""
         job = self._jobs.get(job_id)
         if job is None or not job.is_running:
             return
         job.is_running = False
         units = () if job.units is None else job.units.units
         for unit in units:
-            share = (now - job.started) / len(units)
-            self._plates[unit.plate].end(unit, share if is_done else None)
+            yield self._plates[unit.plate], unit, (now - job.started) / len(units)
 
     @property
     def is_running(self) -> bool:

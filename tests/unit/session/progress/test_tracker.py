@@ -146,6 +146,45 @@ def test_a_job_of_several_wells_counts_them_all():
     assert tracker.view(8.0).plates[0].steps[0].done == 4
 
 
+def test_a_job_of_several_wells_and_steps_fails_apart():
+    tracker = RunTracker()
+    tracker.plan(_planned())
+    outputs = [
+        f"results/demo/manifests/{step}/{well}.json"
+        for well in ("A01", "A02")
+        for step in ("clean", "count")
+    ]
+    tracker.start([1], 0.0)
+    tracker.announce(1, units_of(outputs, []), 0.0)
+    tracker.fail(1, 8.0, frozenset({Unit("demo", "clean", "A01")}))
+    plate = tracker.view(8.0).plates[0]
+    assert [_numbers(step) for step in plate.steps] == [(1, 0, 1, 0, 2), (1, 0, 0, 1, 2)]
+    assert plate.wells["A01"] == "failed"
+    assert plate.wells["A02"] == "done"
+
+
+def test_a_failed_step_over_the_plate_blocks_every_well():
+    wells = ("A01", "A02")
+    plate = PlannedPlate(
+        name="demo",
+        wells=wells,
+        steps=("light", "count"),
+        sources={"light": frozenset(), "count": frozenset({"light"})},
+        todo={"light": ("plate",), "count": wells},
+        plate_wide=frozenset({"light"}),
+    )
+    tracker = RunTracker()
+    tracker.plan(PlannedRun((plate,)))
+    tracker.announce(1, units_of(["r/demo/manifests/light/plate.json"], []), 0.0)
+    assert [_numbers(step) for step in tracker.view(0.0).plates[0].steps] == [
+        (0, 1, 0, 0, 0),
+        (0, 0, 0, 0, 2),
+    ]
+    tracker.fail(1, 1.0)
+    steps = tracker.view(1.0).plates[0].steps
+    assert [_numbers(step) for step in steps] == [(0, 0, 1, 0, 0), (0, 0, 0, 2, 0)]
+
+
 def test_rate_is_of_the_last_minute():
     run = _Run(_planned(wells=WELLS))
     for number, well in enumerate(WELLS):
