@@ -59,10 +59,13 @@ def render_why(why: Why) -> str:
 
 
 def _made_from(made: MadeFrom) -> str:
-    special = f" and {shortened(made.special)}" if made.special else ""
     source = "the plate" if made.source is None else f"step {made.source}"
-    images = f"{made.images} image{'' if made.images == 1 else 's'}"
-    return f"made from {images} of {source}{special} by plan {made.digest}"
+    images = f"{made.images} image{'' if made.images == 1 else 's'} of {source}"
+    if made.is_plate_wide:
+        images = f"the images of {made.images} well{'' if made.images == 1 else 's'} of {source}"
+    parts = [images] if made.images or not made.special else []
+    parts += [shortened(made.special)] if made.special else []
+    return f"made from {' and '.join(parts)} by plan {made.digest}"
 
 
 def _in_line(reason: Reason) -> str:

@@ -18,6 +18,7 @@ from openhcs_core.runtime.manifest import (
     find_failed,
     is_partial,
     manifest_digest,
+    manifest_head,
     read_manifest,
 )
 from openhcs_core.runtime.means import libraries_of
@@ -26,12 +27,13 @@ from openhcs_core.runtime.plate_images import digest_of_taken
 from openhcs_core.runtime.plate_steps import execute_plate_step
 from openhcs_core.runtime.read_records import find_read_record, records_digest
 from openhcs_core.runtime.shared_job import execute_shared_job
-from openhcs_core.runtime.table_inputs import TableInputs
+from openhcs_core.runtime.table_inputs import IMAGES_OF_TABLE, TableInputs
 from openhcs_core.runtime.tables import gather_table, join_tables, write_partial_table
 
 __all__ = [
     "FILES_FOLDER",
     "IMAGES_FOLDER",
+    "IMAGES_OF_TABLE",
     "JOBS_FOLDER",
     "OBJECTS_FOLDER",
     "FallbackRecord",
@@ -64,6 +66,7 @@ __all__ = [
     "label_digest",
     "libraries_of",
     "manifest_digest",
+    "manifest_head",
     "naming_out_of_memory",
     "plane_digest",
     "plate_layout",

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -163,7 +164,20 @@ def manifest_digest(path: Path) -> str | None:
 
     Only the head of the file is read: compiling looks at the manifest of every job.
     """
-    return _digest_in(_head(path))
+    return manifest_head(path).digest
+
+
+class ManifestHead(NamedTuple):
+    """What the beginning of a manifest says, see :func:`manifest_digest` and :func:`is_partial`."""
+
+    digest: str | None
+    is_partial: bool
+
+
+def manifest_head(path: Path) -> ManifestHead:
+    """Return the plan digest of a manifest, None where there is none, and whether it is partial."""
+    head = _head(path)
+    return ManifestHead(_digest_in(head), _is_partial(head))
 
 
 def is_partial(path: Path) -> bool:

@@ -28,7 +28,7 @@ from openhcs_core.runtime.tables import read_plate_map
 if TYPE_CHECKING:
     import pandas as pd
 
-_IMAGES = "#images"
+IMAGES_OF_TABLE = "#images"
 """Stands after a table's path where the digest is of the names of the images that it is of."""
 
 
@@ -70,7 +70,7 @@ class TableInputs:
                 path = table_path(table.step, table.file)
                 self._images[path] = tuple(self._find_images(table))
                 names = "\n".join(key.filename for key in self._images[path])
-                self.digests[path + _IMAGES] = digest_text(names)
+                self.digests[path + IMAGES_OF_TABLE] = digest_text(names)
 
     def frame(self, table: PlateTable, plate_map: str | None) -> "pd.DataFrame":
         """Return a table: wells and channels as text, all else as it reads.

@@ -19,7 +19,7 @@ from openhcs_core.plan import (
     plan_digest,
     read_names,
 )
-from openhcs_core.runtime import find_read_record, is_partial, manifest_digest, records_digest
+from openhcs_core.runtime import find_read_record, manifest_digest, manifest_head, records_digest
 
 
 def sort_manifests(compiled: CompiledPipeline, texts: Mapping[str, str]) -> None:
@@ -91,13 +91,16 @@ class Manifests:
 
         A result of which it is not known what it was made from is taken for one: times tell.
         """
+        head = manifest_head(manifest_place(self.folder, plan.step_name, well))
         # a well that failed is tried again, and so is what went on without it
-        is_whole = not is_partial(manifest_place(self.folder, plan.step_name, well))
-        return is_whole and self.is_of_today(plan, well)
+        return not head.is_partial and self._is_of_today(plan, well, head.digest)
 
     def is_of_today(self, plan: StepPlan, well: str) -> bool:
         """Return whether a result, if there is one, is of today's plan and input, failed or not."""
-        found = manifest_digest(manifest_place(self.folder, plan.step_name, well))
+        place = manifest_place(self.folder, plan.step_name, well)
+        return self._is_of_today(plan, well, manifest_digest(place))
+
+    def _is_of_today(self, plan: StepPlan, well: str, found: str | None) -> bool:
         if found is None:
             return True
         if found != self.plan_digest(plan):

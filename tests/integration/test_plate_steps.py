@@ -136,6 +136,10 @@ def test_illumination_controls_and_z_prime_and_an_edit_of_one(plate_project):
     before = _bytes(project)
     assert _command(project, "verify", "results").returncode == 0
     assert "4 done" in _command(project, "status").stdout
+    why = _command(project, "why", "light", "plate").stdout
+    assert "made from the images of 4 wells of the plate by plan" in why
+    why = _command(project, "why", "compare", "plate").stdout
+    assert "made from plan/count/cell_counts.csv.json, tables/count/cell_counts.csv by" in why
 
     project.edit("config/pipeline.yaml", "method: z_score", "method: percent_of_control")
     why = _command(project, "why", "compare", "plate").stdout

@@ -17,7 +17,7 @@ from openhcs_core.plan import (
     manifest_path,
     plan_digest,
 )
-from openhcs_core.runtime import Manifest, read_failure, read_manifest
+from openhcs_core.runtime import IMAGES_OF_TABLE, Manifest, read_failure, read_manifest
 from openhcs_core.session.compiling import Compilation
 from openhcs_core.session.manifests import manifest_place
 from openhcs_core.session.plan_history import old_indices, read_old_plan
@@ -144,7 +144,8 @@ class _Reader:
             digest=manifest.digest,
             source=self.verdict(step).plan.source,
             images=len(manifest.inputs),
-            special=tuple(manifest.special),
+            special=tuple(name for name in manifest.special if not name.endswith(IMAGES_OF_TABLE)),
+            is_plate_wide=self.verdict(step).plan.is_plate_wide,
             versions=manifest.functions,
         )
 

@@ -207,9 +207,9 @@ class MadeFrom(FrozenModel):
     source : str or None
         The step whose images were read; None for the plate.
     images : int
-        How many were read.
+        How many were read; of a step over the plate, of how many wells.
     special : tuple of str
-        Special outputs of earlier steps that were taken.
+        Special outputs of earlier steps, and plate tables, that were taken.
     versions : dict
         Function to the versions of its libraries.
     """
@@ -219,6 +219,7 @@ class MadeFrom(FrozenModel):
     images: int
     special: tuple[str, ...]
     versions: dict[str, dict[str, str]]
+    is_plate_wide: bool = False
 
 
 class Why(FrozenModel):
