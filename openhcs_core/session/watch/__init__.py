@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from openhcs_core.errors import ErrorGroup, OpenHCSError, render_error
+from openhcs_core.errors import ErrorGroup, OpenHCSError
 from openhcs_core.plates import plate_name
 from openhcs_core.session.watch.changes import find_changes
 from openhcs_core.session.watch.plate_runs import PlateRun, WatchOptions, check_options
@@ -52,7 +52,12 @@ class Watcher:
     def round(self) -> Iterator[PlateState]:
         """Look at each plate once; yield its state, before and after a run."""
         taken: dict[str, Path] = {}
-        for folder in self._folders():
+        try:
+            folders = self._folders()
+        except OSError as error:  # a drive that is away for a while
+            yield _unreadable(str(self._options.folder), error)
+            return
+        for folder in folders:
             try:
                 name = plate_name(str(folder))
                 other = taken.setdefault(name, folder)
@@ -75,29 +80,43 @@ class Watcher:
         )
 
     def _look(self, name: str, folder: Path) -> Iterator[PlateState]:
-        fingerprint = (find_changes(folder).fingerprint, self._options.fingerprint())
-        seen = self._seen.get(name)
-        if seen is not None and seen.fingerprint == fingerprint and seen.state.stage in _SETTLED:
-            yield seen.state
-            return
-        state = self._state(name, folder)
-        yield state
-        if state.run is not None and self._tried.get(name) != state.run.content:
-            self._tried[name] = state.run.content
-            code = self._start(state.run)
+        """Yield a plate's states; what is wrong with it is no other plate's affair."""
+        try:
+            fingerprint = (find_changes(folder).fingerprint, self._options.fingerprint())
+            seen = self._seen.get(name)
+            if seen is not None and seen.fingerprint == fingerprint:
+                yield seen.state
+                return
             state = self._state(name, folder)
-            if state.run is not None:
-                detail = f"snakemake ended with {code} before all was done; see {state.run.log}"
+            if state.run is not None and self._tried.get(name) == state.run.content:
+                detail = f"was tried with these plans; see {state.run.log}"
                 state = PlateState(name, Stage.FAILED, detail, waits=state.waits)
             yield state
-        if not state.waits:
-            self._seen[name] = _Seen(fingerprint, state)
+            if state.run is not None:
+                state = self._run(state, state.run, folder)
+                yield state
+            if state.stage in _SETTLED and not state.waits:
+                self._seen[name] = _Seen(fingerprint, state)
+        except OSError as error:
+            yield _unreadable(name, error)
+
+    def _run(self, state: PlateState, run: PlateRun, folder: Path) -> PlateState:
+        """Run a plate that is ready; return its state then."""
+        self._tried[state.name] = run.content
+        code = self._start(run)
+        after = self._state(state.name, folder)
+        if after.run is None:
+            return after
+        detail = f"snakemake ended with {code} before all was done; see {run.log}"
+        return PlateState(state.name, Stage.FAILED, detail, waits=after.waits)
 
     def _state(self, name: str, folder: Path) -> PlateState:
-        """Return a plate's state; what is wrong with it is no other plate's affair."""
         try:
             return find_state(name, folder, self._options)
         except (OpenHCSError, ErrorGroup) as error:
             return state_of_error(name, error)
-        except OSError as error:
-            return PlateState(name, Stage.REFUSED, render_error(OpenHCSError(str(error))))
+
+
+def _unreadable(name: str, error: OSError) -> PlateState:
+    path = "" if error.filename is None else f"{error.filename}: "
+    return PlateState(name, Stage.REFUSED, f"{path}{error.strerror or error}")

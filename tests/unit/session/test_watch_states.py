@@ -84,6 +84,27 @@ def test_what_the_folder_holds_is_told_apart(options):
     )
 
 
+def test_a_folder_that_cannot_be_listed_stops_nobody(options, tmp_path):
+    write_imagexpress_plate(options.folder / "good", (1,))
+    deep = options.folder / "bad"
+    deep.mkdir()
+    os.chdir(deep)
+    for _ in range(25):  # a path of 5 kB, which the system does not take
+        Path("d" * 200).mkdir()
+        os.chdir("d" * 200)
+    os.chdir(tmp_path)
+    states = look(options, lambda run: 1)
+    assert (states["bad"].stage, states["good"].stage) == (Stage.REFUSED, Stage.FAILED)
+    assert "File name too long" in states["bad"].detail
+
+
+def test_a_drop_folder_that_is_away(options):
+    (options.folder).rmdir()
+    (state,) = look(options).values()
+    assert (state.name, state.stage) == (str(options.folder), Stage.REFUSED)
+    assert "No such file or directory" in state.detail
+
+
 def test_complete_wells_of_a_plate_that_is_not(options):
     write_imagexpress_plate(options.folder / "one", (1, 2, 3))
     image_path(options.folder / "one", "A02", 2).unlink()
