@@ -154,12 +154,15 @@ def compare_overhead(
     return empty_ms[0]
 
 
-def compare_torch(folder: Path, jobs: int, cores: int, repeats: int, empty_ms: float) -> None:
-    """Print what jobs with torch cost in processes of their own and warm."""
+def compare_torch(folder: Path, jobs: int, repeats: int, empty_ms: float) -> None:
+    """Print what jobs with torch cost in processes of their own and warm.
+
+    One after another: a second worker, whose start counts, would be in the larger run alone.
+    """
     few, more = max(1, jobs // 4), jobs
     costs = {}
     for executor in ("local", "openhcs"):
-        pair = [least(folder, repeats, run_torch, wells, cores, executor) for wells in (few, more)]
+        pair = [least(folder, repeats, run_torch, wells, 1, executor) for wells in (few, more)]
         costs[executor] = slope_ms(*pair, more - few)[0]
     print(f"{few} and {more} jobs of {BUSY_MS} ms with torch, ms of CPU a job")
     beyond = {executor: cost - BUSY_MS - empty_ms for executor, cost in costs.items()}
@@ -196,6 +199,6 @@ if __name__ == "__main__":
             home, tuple(given.plates), given.steps, given.cores, given.repeats
         )
         if given.torch_jobs:
-            compare_torch(home, given.torch_jobs, given.cores, given.repeats, nothing_ms)
+            compare_torch(home, given.torch_jobs, given.repeats, nothing_ms)
         if not given.without_demo:
             compare_demo(home, given.cores, given.repeats)
