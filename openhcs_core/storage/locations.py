@@ -269,10 +269,17 @@ class LocalPlate(PlateSource):
             return self.locate(metadata_file(self, plane.array)).parent
         file = self._folder / path
         root = self._resolved(self._folder)
-        real = file.resolve() if file.is_symlink() else self._resolved(file.parent) / file.name
+        try:
+            real = file.resolve() if file.is_symlink() else self._resolved(file.parent) / file.name
+            is_file = file.is_file()
+        except OSError as error:  # a name that no file can have
+            raise InputDataError(
+                f"its real file cannot be looked at: {error.strerror or error}; correct the "
+                f"mapping: {str(file)[:200]}"
+            ) from error
         if not real.is_relative_to(root):
             raise outside_error(str(file), str(root))
-        if not file.is_file():
+        if not is_file:
             raise InputDataError(
                 f"its real file {file} is missing; copy it back, or index the plate again"
             )

@@ -145,6 +145,17 @@ def test_workspace_metadata_that_lead_out_of_the_plate(plate, path):
         open_workspace(plate)
 
 
+def test_a_mapping_to_a_name_that_no_file_can_have(plate):
+    entry = {
+        "workspace_mapping": {"x.tif": "x" * 5000 + ".tif"},
+        "available_backends": {"virtual_workspace": True},
+    }
+    workspace = open_workspace(plate, {"subdirectories": {".": entry}})
+    with pytest.raises(InputDataError, match="File name too long"):
+        workspace.load("x.tif")
+    assert not workspace.exists("x.tif")
+
+
 def test_array_metadata_nested_deeply(tmp_path):
     """The library that reads arrays uses up its stack and dies."""
     key = PlaneKey("A01", 1, "1", 1, 1)
