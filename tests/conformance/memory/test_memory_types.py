@@ -5,6 +5,7 @@ it those that are installed are tested.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,14 @@ def _skip_unless_wanted(*kinds):
             pytest.skip(f"OPENHCS_TEST_MEMORY_TYPES does not ask for {kind}")
 
 
+def _sees_a_gpu():
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return False
+    run = subprocess.run([program, "-L"], capture_output=True, text=True, check=False)
+    return "GPU " in run.stdout
+
+
 def test_only_memory_types_are_asked_for():
     assert set((ASKED or "numpy").split(",")) <= set(KINDS)
 
@@ -58,6 +67,8 @@ def test_every_pair_of_them_converts():
 @pytest.mark.parametrize("kind", [*(kind for kind in KINDS if kind != "numpy"), "pairs"])
 def test_it_does_so_on_a_gpu(kind):
     _skip_unless_wanted(*(KINDS if kind == "pairs" else [kind]))
+    if not _sees_a_gpu():
+        pytest.skip("no CUDA device: nvidia-smi -L lists none")
     name = "gpu_pairs_kit.py" if kind == "pairs" else f"{kind}_kit.py"
     _run(KITS / name, "gpu" if kind != "pyclesperanto" else "not prototype")
 
