@@ -1,6 +1,7 @@
 """A tiny project that is run, disturbed and compared: the ground that kill trials stand on."""
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -225,7 +226,9 @@ class Project:
                 continue
             # full paths; and what Snakemake leaves out when it is killed just before
             if path.name not in ("location.json", ".snakemake_timestamp"):
-                found["/".join(parts)] = hashlib.sha256(path.read_bytes()).hexdigest()
+                is_index = path.name == "plan.json"
+                content = _without_predictions(path) if is_index else path.read_bytes()
+                found["/".join(parts)] = hashlib.sha256(content).hexdigest()
         return found
 
     def damaged_objects(self) -> list[str]:
@@ -236,6 +239,14 @@ class Project:
         for files in (jobs.files, jobs.images):
             damaged += [path.name for path in files.root.glob("*/*") if files.check(path)]
         return damaged
+
+
+def _without_predictions(path: Path) -> bytes:
+    """Return what rules look up, without what jobs ask for: earlier runs decide that too."""
+    index = json.loads(path.read_bytes())
+    for plate in index["plates"].values():
+        del plate["resources"]
+    return json.dumps(index).encode()
 
 
 def _files(folder: Path) -> list[Path]:
