@@ -245,7 +245,7 @@ def _without_predictions(path: Path) -> bytes:
     """Return what rules look up, without what jobs ask for: earlier runs decide that too."""
     index = json.loads(path.read_bytes())
     for plate in index["plates"].values():
-        del plate["resources"]
+        del plate["resources"], plate["predictions"]
     return json.dumps(index).encode()
 
 

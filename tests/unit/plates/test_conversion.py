@@ -135,7 +135,8 @@ def test_metadata_are_kept(demo):
     out, report, _ = demo
     field = zarr.open_group(out / "B/02/0", mode="r").attrs["openhcs"]
     plane = field["acquisitions"]["B02_s001_w1_z001_t001.tif"]
-    said = tifffile.TiffFile(DEMO / plane["file"]).pages.first.description
+    with tifffile.TiffFile(DEMO / plane["file"]) as tif:
+        said = tif.pages.first.description
     assert plane["as_written"]["acquired"] in said
     assert (
         f'id="stage-position-x" type="float" value="{plane["as_written"]["stage_x_um"]:g}' in said
