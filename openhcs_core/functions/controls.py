@@ -17,6 +17,7 @@ OBJECTS = "objects"
 _MAD_TO_SD = 1.4826
 """Median absolute deviation to standard deviation, for a normal distribution."""
 
+_Robust = Annotated[bool, Field(description="Medians and their deviations, for outliers")]
 _Columns = Annotated[
     list[str],
     Field(min_length=1, description="Columns of the table; objects is the number of rows"),
@@ -115,7 +116,7 @@ def z_prime(
     table: Any,
     *,
     columns: _Columns,
-    robust: bool = False,
+    robust: _Robust = False,
     aggregate: _Aggregate = "mean",
     by: _By = ("channel", "timepoint"),
     control_column: _ControlColumn = "control",

@@ -28,6 +28,9 @@ HANDLERS: dict[str, str] = {
 }
 """Handler names and where their classes are."""
 
+_OVERLAY = "openhcs"
+"""Gives way to an instrument: its metadata may have been left in the folder of a raw plate."""
+
 
 @dataclass(frozen=True, slots=True)
 class HandlerChoice:
@@ -139,6 +142,8 @@ def choose_handler(
             f"{source.name} is no plate of a known microscope; looked for {sought}. "
             "Give the plate's own folder, or name its microscope in the config"
         )
+    if len(claims) > 1:  # OpenHCS leaves its metadata in the folders of instruments
+        claims.pop(_OVERLAY, None)
     if len(claims) > 1:
         found = "; ".join(f"{known}, by {reason}" for known, reason in claims.items())
         raise InputDataError(

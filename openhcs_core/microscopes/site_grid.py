@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from math import inf
 
 _SAME_PLACE = 0.5
 """Two positions on an axis are one row or column when they are closer than this part of a step."""
@@ -28,8 +29,11 @@ def site_grid(
     dimensions : (int, int) or None
         Rows and columns, when the sites fill a rectangle.
     """
-    columns = _ranks([x for x, _ in positions.values()])
-    rows = _ranks([y for _, y in positions.values()])
+    axes = [sorted(set(values)) for values in zip(*positions.values(), strict=True)]
+    gaps = [after - before for axis in axes for before, after in pairwise(axis)]
+    # of both axes: sites in one row are as inaccurate across it
+    jitter = max(gaps, default=0.0) * _JITTER
+    columns, rows = (_ranks(axis, jitter) for axis in axes) if axes else ({}, {})
     grid = {site: (rows[y], columns[x]) for site, (x, y) in sorted(positions.items())}
     if len(set(grid.values())) < len(grid) or not grid:
         return {}, None
@@ -39,12 +43,10 @@ def site_grid(
     return grid, (row_count, column_count) if is_full else None
 
 
-def _ranks(values: Sequence[float]) -> dict[float, int]:
+def _ranks(ordered: Sequence[float], jitter: float) -> dict[float, int]:
     """Return the place of each value along an axis; rows without a site are counted too."""
-    ordered = sorted(set(values))
     gaps = [after - before for before, after in pairwise(ordered)]
-    wide = [gap for gap in gaps if gap > max(gaps) * _JITTER]
-    step = min(wide, default=1.0)
+    step = min((gap for gap in gaps if gap > jitter), default=inf)
     ranks, place = {}, 0
     for number, value in enumerate(ordered):
         if number and gaps[number - 1] > _SAME_PLACE * step:

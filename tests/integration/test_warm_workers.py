@@ -83,7 +83,7 @@ def act(image_stack, mode: str = "look"):
         marker = Path("tried")
         if not marker.exists():
             marker.touch()
-            raise ValueError("the first time fails")
+            os.kill(os.getpid(), signal.SIGKILL)  # what a function raises is not tried again
     found = {name: [value] for name, value in look().items()}
     folder = Path.cwd()
     leave()

@@ -48,7 +48,9 @@ def _openhcs(folder, *arguments):
 def test_compiling_and_jobs_name_the_full_disk_and_go_on_when_there_is_room(disk, tmp_path):
     write_imagexpress_plate(tmp_path / "plate", (1,), (256, 256))
     (disk / "config").mkdir()
-    (disk / "config/config.yaml").write_text(f"plates:\n  demo: {{path: {tmp_path / 'plate'}}}\n")
+    (disk / "config/config.yaml").write_text(
+        f"plates:\n  demo: {{path: {tmp_path / 'plate'}}}\nstorage: {{check_space: false}}\n"
+    )
     (disk / "config/pipeline.yaml").write_text(PIPELINE)
     _fill(disk, 0)
     run = _openhcs(disk, "compile")

@@ -93,7 +93,7 @@ def test_what_is_wrong_with_another_distribution_is_said(monkeypatch, tmp_path, 
 
 
 def test_unknown_microscope_lists_the_known(demo_plate):
-    with pytest.raises(ConfigError, match=r"'zeiss'.*auto, imagexpress"):
+    with pytest.raises(ConfigError, match=r"'zeiss'.*auto, cv8000, generic, imagexpress"):
         get_handler("zeiss", demo_plate)
 
 
