@@ -30,7 +30,8 @@ def with_area(
     if largest is not None:
         keep &= areas <= largest
     keep[0] = False
-    return np.where(keep[labels], labels, 0).astype(np.int32, copy=False)
+    kept: NDArray[np.int32] = np.where(keep, np.arange(keep.size, dtype=np.int32), 0)
+    return kept.take(labels)
 
 
 def typical_diameter(labels: "NDArray[Any]") -> float:
