@@ -24,7 +24,11 @@ JOBS = 8
 """Two wells of three steps, a table, the metadata of an OME-Zarr plate."""
 TIMEOUT_S = 240
 HANDLER_S = 60
-CONFIG = "plates:\n  demo: {{path: {plate}}}\nfunctions: [workflow/functions/mine.py]\n"
+CONFIG = """plates:
+  demo: {{path: {plate}}}
+functions: [workflow/functions/mine.py]
+storage: {{check_space: false}} # so that jobs run into full disks, not the compiler
+"""
 PIPELINE = """steps:
   - name: smooth
     func: {{mine:smooth: {{sigma: {sigma}}}}}
