@@ -76,6 +76,16 @@ class Project:
         shutil.copytree(self.folder, folder, symlinks=True)
         return Project(folder)
 
+    def command(self, *arguments):
+        """Run openhcs-core in the working directory."""
+        return subprocess.run(
+            [sys.executable, "-m", "openhcs_core", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            check=False,
+        )
+
     def snakemake(self, *arguments, cores=2, prefix=(), snakefile=None):
         workflow = str(snakefile or self.snakefile)
         command = [sys.executable, "-m", "snakemake", "--snakefile", workflow]

@@ -3,8 +3,6 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -39,16 +37,6 @@ def leaving_out(small_project):
 def _rows(path):
     with path.open() as stream:
         return list(csv.DictReader(stream))
-
-
-def _command(project, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "openhcs_core", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=project.folder,
-        check=False,
-    )
 
 
 def _jobs(run):
@@ -89,12 +77,12 @@ def test_a_bad_image_leaves_its_well_out_until_it_is_repaired(leaving_out, tmp_p
     normalized = _rows(tables / "compare/plate.normalized.csv")
     assert [row["well"] for row in normalized] == ["A01", "A03"]
     assert normalized[0]["objects_percent_of_control"] == "100.0"  # the only control left
-    status = _command(project, "status").stdout
+    status = project.command("status").stdout
     assert "without  A02: compare" in status
-    verified = _command(project, "verify", "results")
+    verified = project.command("verify", "results")
     assert verified.returncode == 3
     assert "found one without A02, which failed" in verified.stdout
-    why = _command(project, "why", "count", "A02").stdout
+    why = project.command("why", "count", "A02").stdout
     assert "last time it failed" in why
 
     shutil.copy(tmp_path / "sound.tif", image)
@@ -103,7 +91,7 @@ def test_a_bad_image_leaves_its_well_out_until_it_is_repaired(leaving_out, tmp_p
     assert _jobs(repaired) == sorted([("smooth", "A02"), ("count", "A02"), *OF_ALL])
     assert (project.results / "check.txt").exists()
     assert not list(tables.rglob("*.left_out.csv"))
-    assert _command(project, "verify", "results").returncode == 0
+    assert project.command("verify", "results").returncode == 0
     assert project.snakemake().jobs == []
 
     undisturbed = leaving_out("undisturbed", CONFIG.replace("leave_out", "report"))

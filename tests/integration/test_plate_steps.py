@@ -63,16 +63,6 @@ def _rows(path):
         return list(csv.DictReader(stream))
 
 
-def _command(project, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "openhcs_core", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=project.folder,
-        check=False,
-    )
-
-
 def _jobs(run):
     return [job for job in run.jobs if job[1] != "store"]
 
@@ -134,15 +124,15 @@ def test_illumination_controls_and_z_prime_and_an_edit_of_one(plate_project):
     assert "table   results/demo/tables/compare/plate.normalized.csv" in run.output
     _check_numbers(project)
     before = _bytes(project)
-    assert _command(project, "verify", "results").returncode == 0
-    assert "4 done" in _command(project, "status").stdout
-    why = _command(project, "why", "light", "plate").stdout
+    assert project.command("verify", "results").returncode == 0
+    assert "4 done" in project.command("status").stdout
+    why = project.command("why", "light", "plate").stdout
     assert "made from the images of 4 wells of the plate by plan" in why
-    why = _command(project, "why", "compare", "plate").stdout
+    why = project.command("why", "compare", "plate").stdout
     assert "made from plan/count/cell_counts.csv.json, tables/count/cell_counts.csv by" in why
 
     project.edit("config/pipeline.yaml", "method: z_score", "method: percent_of_control")
-    why = _command(project, "why", "compare", "plate").stdout
+    why = project.command("why", "compare", "plate").stdout
     assert "method: z_score → percent_of_control" in why
     edited = project.snakemake()
     assert edited.returncode == 0, edited.output
@@ -214,11 +204,11 @@ def test_gc_and_verify_know_a_step_over_the_plate_that_was_removed(plate_project
     steps = PIPELINE[: PIPELINE.index("  - name: compare")]
     project.write("config/pipeline.yaml", steps)
     assert project.snakemake().returncode == 0
-    verified = _command(project, "verify", "results")
+    verified = project.command("verify", "results")
     assert "tables/compare" in verified.stdout
     assert "leftover" in verified.stdout
-    assert _command(project, "gc", "--stale").returncode == 0
+    assert project.command("gc", "--stale").returncode == 0
     assert not list(project.results.glob("*/compare"))
     assert not list(project.results.glob("*/rate"))
     assert (project.results / "tiff/light/plate.illumination.tif").exists()
-    assert _command(project, "verify", "results").returncode == 0
+    assert project.command("verify", "results").returncode == 0
