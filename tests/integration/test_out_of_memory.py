@@ -5,6 +5,7 @@ import json
 
 FUNCTIONS = '''"""A function that needs 128 MB a slice; its process may get 220 MB more."""
 
+import contextlib
 import os
 import resource
 
@@ -18,13 +19,25 @@ from openhcs_core.pipeline import ProcessingContract, processing_contract
 @processing_contract(ProcessingContract.BATCH_2D)
 def smooth(image_stack):
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1"  # it asks for no GPU
-    if "TEST_LIMIT_MB" in os.environ:
-        with open("/proc/self/statm") as stream:
-            used = int(stream.read().split()[0]) * resource.getpagesize()
-        limit = used + int(os.environ["TEST_LIMIT_MB"]) * 2**20
-        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
-    wide = np.ones((len(image_stack), 2**24))
+    with limited():
+        wide = np.ones((len(image_stack), 2**24))
     return image_stack + wide[:, -1].sum(dtype="uint16") // len(image_stack)
+
+
+@contextlib.contextmanager
+def limited():
+    """A limit for what is allocated here: threads that other libraries start later need room."""
+    if "TEST_LIMIT_MB" not in os.environ:
+        yield
+        return
+    with open("/proc/self/statm") as stream:
+        used = int(stream.read().split()[0]) * resource.getpagesize()
+    limit = used + int(os.environ["TEST_LIMIT_MB"]) * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 '''
 CONFIG = """plates:
   demo: {path: plate}
