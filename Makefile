@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 PROTOTYPE := .venv-prototype
+SLURM := .venv-slurm
 COMMA := ,
 BIN := $(VENV)/bin
 CORES ?= all
@@ -12,11 +13,14 @@ PYTEST_WORKERS ?= 2
 OPENCL := $(if $(wildcard /etc/OpenCL/vendors/*.icd),$(COMMA)pyclesperanto)
 export OPENHCS_TEST_MEMORY_TYPES ?= numpy,torch,tensorflow,jax$(OPENCL)
 
+HAS_SLURM := PATH="$$PATH:/usr/sbin" command -v slurmctld >/dev/null
+NO_SLURM := tests of Slurm are skipped: there is none here (apt install slurmctld slurmd slurm-client munge)
+
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check lint types pytest test-all test-gpu test-prototype fmt golden schemas clean
+.PHONY: help demo test setup check lint types pytest test-all test-gpu test-prototype test-slurm slurm-sample run-slurm-sample fmt golden schemas clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,7 +29,7 @@ demo: $(BIN)/.installed ## Set up, run the pipeline on the demo plate, say where
 	@echo "Running the pipeline on data/demo/9987_Plate_3434 …"
 	@$(BIN)/snakemake --cores $(CORES) --quiet rules host
 
-test: $(BIN)/.installed-dev check ## Set up, then lint, type-check and test
+test: $(BIN)/.installed-dev check slurm-sample ## Set up, then lint, type-check and test
 
 setup: $(BIN)/.installed-dev ## Set up for development
 
@@ -43,16 +47,27 @@ types: $(BIN)/.installed-dev ## mypy, strict
 	$(BIN)/mypy
 
 pytest: $(BIN)/.installed-dev
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not gpu and not prototype and not thorough" --durations 20
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not gpu and not prototype and not slurm and not thorough" --durations 20
 
 test-all: $(BIN)/.installed-dev lint types ## Everything this machine can run
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not gpu and not prototype"
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not gpu and not prototype and not slurm"
+	@if $(HAS_SLURM); then $(MAKE) test-slurm; else echo "$(NO_SLURM)"; fi
 
 test-gpu: $(BIN)/.installed-dev ## What needs a CUDA device, with the libraries installed there
 	OPENHCS_TEST_MEMORY_TYPES= $(BIN)/pytest -m gpu
 
 test-prototype: $(PROTOTYPE)/.installed ## pyclesperanto-prototype, in an environment with numpy < 2
 	PYTHONPATH=$(CURDIR) $(PROTOTYPE)/bin/python -m pytest -m prototype tests/conformance/memory
+
+test-slurm: $(SLURM)/.installed ## On a Slurm cluster that the tests start on this machine
+	PATH="$(CURDIR)/$(SLURM)/bin:$$PATH" OPENHCS_TEST_SLURM=1 $(SLURM)/bin/python -m pytest tests/slurm
+
+# a part of them, for every change; OPENHCS_TEST_SLURM=1 makes it an error that there is no Slurm
+slurm-sample:
+	@if $(HAS_SLURM) || [ "$$OPENHCS_TEST_SLURM" = 1 ]; then $(MAKE) run-slurm-sample; else echo "$(NO_SLURM)"; fi
+
+run-slurm-sample: $(SLURM)/.installed
+	PATH="$(CURDIR)/$(SLURM)/bin:$$PATH" $(SLURM)/bin/python -m pytest -m "slurm and not thorough" tests/slurm
 
 fmt: $(BIN)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
@@ -66,7 +81,7 @@ schemas: $(BIN)/.installed-dev ## Rewrite workflow/schemas from the models
 	$(BIN)/python -m openhcs_core.config.schemas workflow/schemas
 
 clean: ## Remove results and the environment
-	rm -rf results .snakemake $(VENV) $(PROTOTYPE)
+	rm -rf results .snakemake $(VENV) $(PROTOTYPE) $(SLURM)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 1))' \
@@ -89,4 +104,12 @@ $(BIN)/.installed-dev: $(BIN)/python pyproject.toml
 $(PROTOTYPE)/.installed: $(BIN)/python pyproject.toml
 	$(PYTHON) -m venv $(PROTOTYPE)
 	$(PROTOTYPE)/bin/python -m pip install --quiet 'numpy<2' pyclesperanto-prototype pydantic natsort ruamel.yaml pytest
+	@touch $@
+
+# what $(VENV) has is seen there and not installed again
+$(SLURM)/.installed: $(BIN)/.installed
+	$(PYTHON) -m venv $(SLURM)
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	  > "$$($(SLURM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of_venv.pth"
+	$(SLURM)/bin/python -m pip install --quiet --editable '.[slurm]' pytest pytest-xdist
 	@touch $@

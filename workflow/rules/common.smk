@@ -2,6 +2,9 @@
 from openhcs_core.plan import job_digest
 
 OPENHCS_ENVIRONMENT = workflow.source_path("../envs/openhcs-core.yaml")
+OPENHCS_AROUND_MB = (
+    400  # two of Snakemake around a command on another machine, measured
+)
 
 
 def openhcs_well(wildcards):
@@ -89,9 +92,9 @@ def openhcs_well_tables(table, wildcards):
 
 
 def openhcs_mem_mb(step, wildcards, attempt):
-    return OPENHCS["plates"][wildcards.plate]["resources"][step]["mem_mb"] * 2 ** (
-        attempt - 1
-    )
+    asked = OPENHCS["plates"][wildcards.plate]["resources"][step]["mem_mb"]
+    around = 0 if workflow.local_exec else OPENHCS_AROUND_MB
+    return asked * 2 ** (attempt - 1) + around
 
 
 def openhcs_runtime(step, wildcards, attempt):
