@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PROTOTYPE := .venv-prototype
 SLURM := .venv-slurm
+ROCRATE := .venv-rocrate
 COMMA := ,
 BIN := $(VENV)/bin
 CORES ?= all
@@ -20,7 +21,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check lint types pytest test-all test-gpu test-prototype test-slurm slurm-sample run-slurm-sample fmt golden schemas clean
+.PHONY: help demo test setup check lint types pytest test-all test-gpu test-prototype test-rocrate test-slurm slurm-sample run-slurm-sample fmt golden schemas clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -69,6 +70,9 @@ slurm-sample:
 run-slurm-sample: $(SLURM)/.installed
 	PATH="$(CURDIR)/$(SLURM)/bin:$$PATH" $(SLURM)/bin/python -m pytest -m "slurm and not thorough" tests/slurm
 
+test-rocrate: $(BIN)/.installed-dev $(ROCRATE)/.installed ## Crates, by a validator in an environment of its own
+	$(BIN)/pytest tests/integration/test_crates.py
+
 fmt: $(BIN)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -81,7 +85,7 @@ schemas: $(BIN)/.installed-dev ## Rewrite workflow/schemas from the models
 	$(BIN)/python -m openhcs_core.config.schemas workflow/schemas
 
 clean: ## Remove results and the environment
-	rm -rf results .snakemake $(VENV) $(PROTOTYPE) $(SLURM)
+	rm -rf results .snakemake $(VENV) $(PROTOTYPE) $(ROCRATE) $(SLURM)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 1))' \
@@ -112,4 +116,9 @@ $(SLURM)/.installed: $(BIN)/.installed
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 	  > "$$($(SLURM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of_venv.pth"
 	$(SLURM)/bin/python -m pip install --quiet --editable '.[slurm]' pytest pytest-xdist
+
+# it needs another version of rich than the rest
+$(ROCRATE)/.installed: $(BIN)/python
+	$(PYTHON) -m venv $(ROCRATE)
+	$(ROCRATE)/bin/python -m pip install --quiet roc-validator
 	@touch $@

@@ -113,10 +113,11 @@ def _(reason: Unfinished) -> list[str]:
 def _(reason: PlanChanged) -> list[str]:
     if not reason.is_known:
         return ["its plan changed; the plan that its result was made by has not been kept"]
-    return ["its plan changed:", *_capped(reason.differences, _difference)]
+    return ["its plan changed:", *_capped(reason.differences, render_difference)]
 
 
-def _difference(one: PlanDifference) -> str:
+def render_difference(one: PlanDifference) -> str:
+    """Return in a line what two plans differ in."""
     where = "" if one.where in ("", "installed") else f" ({shorten_origin(one.where)})"
     if one.kind == "source":
         return f"source of {one.function} changed{where}"

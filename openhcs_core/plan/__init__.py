@@ -28,6 +28,8 @@ from openhcs_core.plan.jobs import (
 )
 from openhcs_core.plan.layout import (
     ASIDE,
+    CRATE_FOLDER,
+    CRATE_METADATA,
     KEPT_SINKS,
     LOCATION,
     OUTPUT_FOLDERS,
@@ -87,6 +89,8 @@ __all__ = [
     "ASIDE",
     "CHECK",
     "CHECK_LOG",
+    "CRATE_FOLDER",
+    "CRATE_METADATA",
     "HELD_BYTES",
     "KEPT_SINKS",
     "LOCATION",

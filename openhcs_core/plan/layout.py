@@ -25,10 +25,16 @@ from openhcs_core.planes import PlaneKey, split_well
 OUTPUT_FOLDERS = {"csv": "tables", "json": "json", "roi": "rois", "text": "text", "tiff": "tiff"}
 """Writer kind → folder of its files."""
 
+CRATE_METADATA = "ro-crate-metadata.json"
+"""Describes a plate's results as a Workflow Run RO-Crate, for which it stands in their folder."""
+
+CRATE_FOLDER = "ro-crate"
+"""What the results can be made again from, and the list of images that they were made from."""
+
 OWN_FOLDERS = frozenset(
     {*OUTPUT_FOLDERS.values(), SPECIAL_FOLDER}
     | {"manifests", "plan", "index", "workspace", "logs", "benchmarks", "labels"}
-    | {"status.csv", CHECK}
+    | {"status.csv", CHECK, CRATE_FOLDER, CRATE_METADATA}
 )
 """Names below a plate's results that images cannot be kept under."""
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from openhcs_core.plan import (
     CHECK,
     CHECK_LOG,
+    CRATE_FOLDER,
+    CRATE_METADATA,
     LOCATION,
     OUTPUT_FOLDERS,
     OWN_FOLDERS,
@@ -43,7 +45,10 @@ _PATTERNS = tuple(re.compile(pattern) for pattern in _RECORDS)
 _ZARR = re.compile(rf"(?:(?P<sub_dir>.+)/)?(?P<step>[^/]+)\.ome\.zarr/{_STORE}")
 _TIFF = re.compile(rf"(?P<sub_dir>.+)/{_STEP}/(?P<well>{_WELL})/(?:{_LABEL}/)?(?P<name>[^/]+\.tif)")
 _HIDDEN = re.compile(rf"{TEMPORARY_NAME.pattern}|\.snakemake_timestamp")
-_WHOLE_PLATE = frozenset({STATUS, CHECK, CHECK_LOG, LOCATION, WORKSPACE_METADATA})
+_CRATE = re.compile(
+    rf"{CRATE_FOLDER}/(?:[^/]+\.(?:yaml|smk|csv)|(?:workflow|pipeline|functions|plate_map)/.+)"
+)
+_WHOLE_PLATE = frozenset({STATUS, CHECK, CHECK_LOG, LOCATION, WORKSPACE_METADATA, CRATE_METADATA})
 
 
 class Ownership:
@@ -69,7 +74,9 @@ class Ownership:
         parent, _, last = name.rpartition("/")
         if _HIDDEN.fullmatch(last):
             return bool(parent)
-        if name in _WHOLE_PLATE or _INDEX.fullmatch(name) or _PLAN.fullmatch(name):
+        if name in _WHOLE_PLATE:
+            return True
+        if any(pattern.fullmatch(name) for pattern in (_INDEX, _PLAN, _CRATE)):
             return True
         for pattern in _PATTERNS:
             if found := pattern.fullmatch(name):

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openhcs_core.errors import ConfigError
-from openhcs_core.plan import LOCATION, STATUS, CompiledPipeline, PlatePlan
+from openhcs_core.plan import (
+    CRATE_FOLDER,
+    CRATE_METADATA,
+    LOCATION,
+    STATUS,
+    CompiledPipeline,
+    PlatePlan,
+)
 from openhcs_core.session.leftovers import find_leftovers, find_old_records
 from openhcs_core.session.ownership import Ownership
 
@@ -53,7 +60,8 @@ def find_stale(plate: PlatePlan, folder: Path) -> StaleResults:
     """
     found = [*find_leftovers(plate, folder), *find_old_records(plate, folder)]
     if not plate.steps:
-        found += [name for name in ("workspace", STATUS) if (folder / name).exists()]
+        whole = ("workspace", STATUS, CRATE_METADATA, CRATE_FOLDER)
+        found += [name for name in whole if (folder / name).exists()]
     ownership = Ownership(folder)
     names, files, foreign = [], [], []
     for name in found:
