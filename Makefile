@@ -116,6 +116,7 @@ $(SLURM)/.installed: $(BIN)/.installed
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 	  > "$$($(SLURM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of_venv.pth"
 	$(SLURM)/bin/python -m pip install --quiet --editable '.[slurm]' pytest pytest-xdist
+	@touch $@
 
 # it needs another version of rich than the rest
 $(ROCRATE)/.installed: $(BIN)/python
