@@ -4,7 +4,7 @@ import sys
 
 from snakemake.logging import logger
 
-from openhcs_core.session import session_for
+from openhcs_core.session import cluster_name, session_for
 
 openhcs_session = session_for(config.get("config", "config/config.yaml"))
 
@@ -20,7 +20,7 @@ use rule * from openhcs
 
 
 onstart:
-    openhcs_session.start(workflow.dag.needrun_jobs(), logger)
+    openhcs_session.start(workflow.dag.needrun_jobs(), logger, cluster_name(workflow))
 
 
 onsuccess:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from openhcs_core.compiler.conversions import plan_inter_step_conversions
 from openhcs_core.compiler.gpu_resources import assign_gpu_resources
-from openhcs_core.compiler.job_scopes import batch_wells, fuse_steps
+from openhcs_core.compiler.job_scopes import aim_batches, batch_wells, fuse_steps
 from openhcs_core.compiler.materialization_flags import plan_materialization_flags
 from openhcs_core.compiler.memory_contracts import validate_memory_contracts
 from openhcs_core.compiler.outputs import check_tables
@@ -83,14 +83,19 @@ def compile_plate(request: CompileRequest, plate_map_digest: str | None = None) 
     plate = plate.model_copy(update={"tables": plan_tables(plate, plate_map_digest)})
     check_plate_tables(plate, request, noted)
     raise_all(request.document.path, noted.errors)
+    runs = fuse_steps(whole, resources, request.granularity)
+    of_wells = [plan.step_name for plan in steps if not plan.is_plate_wide]
+    jobs = [run for run in runs or zip(of_wells) if run[0] in of_wells]
+    aim = aim_batches(request, jobs, predictions)
     return plate.model_copy(
         update={
             "stores": plan_store_metadata(steps, request),
             "resources": resources,
             "predictions": predictions,
             "conversions": plan_inter_step_conversions(whole, resources),
-            "runs": fuse_steps(whole, resources, request.granularity),
-            "batches": batch_wells(request.wells, request.wells_per_job),
+            "runs": runs,
+            "batches": batch_wells(request.wells, aim.wells),
+            "batch_aim": aim if request.wells_per_job == "auto" else None,
         }
     )
 

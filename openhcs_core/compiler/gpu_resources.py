@@ -54,6 +54,7 @@ def _assign(
     return JobResources(
         mem_mb=settings.mem_mb or _asked_mb(prediction),
         runtime_min=settings.runtime or _asked_min(prediction),
+        well_min=settings.runtime or round(_time_min(prediction), 3),
         gpu=gpu,
         gpu_model=settings.gpu_model if gpu else None,
         is_gpu_needed=bool(gpu) and (settings.gpu, settings.gpu_model) != (None, None),
@@ -139,4 +140,8 @@ def _asked_mb(prediction: StepPrediction) -> int:
 def _asked_min(prediction: StepPrediction) -> int:
     """Return minutes to ask for: many times what is predicted, and a machine may be busy."""
     least = _MEASURED_MIN if prediction.records else _RUNTIME_MIN
-    return max(least, ceil(prediction.cpu_s * _TIME_HEADROOM / 60))
+    return max(least, ceil(_time_min(prediction)))
+
+
+def _time_min(prediction: StepPrediction) -> float:
+    return prediction.cpu_s * _TIME_HEADROOM / 60

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby, pairwise
 from typing import Literal
 
+from openhcs_core.compiler.request import CompileRequest
 from openhcs_core.constants import MemoryType
-from openhcs_core.plan import JobResources, StepPlan
+from openhcs_core.plan import BatchAim, JobResources, StepPlan, StepPrediction
 from openhcs_core.planes import split_well
 
 Scopes = tuple[tuple[str, ...], ...]
+_LEAST_S, _FAR_OFF = 0.1, 3
 
 
 def fuse_steps(
@@ -62,6 +64,37 @@ def _libraries(plan: StepPlan) -> frozenset[MemoryType]:
         for kind in (function.input_memory_type, function.output_memory_type)
     }
     return frozenset(kinds - {MemoryType.NUMPY, MemoryType.UNKNOWN})
+
+
+def aim_batches(
+    request: CompileRequest,
+    runs: Sequence[tuple[str, ...]],
+    predictions: Mapping[str, StepPrediction],
+) -> BatchAim:
+    """Return how many wells a job does.
+
+    Where the config says ``auto``: as many as the longest run of steps is predicted to do in the
+    minutes that are aimed at. What was chosen before stays until it is far off: predictions get
+    better from run to run, and jobs that are cut anew all the time help nobody.
+
+    Parameters
+    ----------
+    runs : sequence of tuple of str
+        Steps of each job of wells.
+    """
+    minutes = request.minutes_per_job
+    if request.wells_per_job != "auto":
+        return BatchAim(minutes=minutes, wells=request.wells_per_job)
+    longest_s = max((sum(predictions[step].cpu_s for step in run) for run in runs), default=0.0)
+    wells = max(1, min(len(request.wells), int(minutes * 60 / max(longest_s, _LEAST_S))))
+    before = request.aimed
+    if before is not None and before.minutes == minutes and _is_near(before.wells, wells):
+        return before
+    return BatchAim(minutes=minutes, wells=wells)
+
+
+def _is_near(before: int, now: int) -> bool:
+    return before <= _FAR_OFF * now and now <= _FAR_OFF * before
 
 
 def batch_wells(wells: Sequence[str], size: int) -> Scopes:

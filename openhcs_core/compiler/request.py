@@ -18,7 +18,7 @@ from openhcs_core.constants import MemoryType
 from openhcs_core.errors import CompileError, OpenHCSError, located
 from openhcs_core.memory import installed_memory_types
 from openhcs_core.microscopes import PlateIndex
-from openhcs_core.plan import FunctionPlan, Measurement
+from openhcs_core.plan import BatchAim, FunctionPlan, Measurement
 from openhcs_core.registry import FunctionMetadata
 
 
@@ -53,8 +53,12 @@ class CompileRequest:
         ``auto``: jobs that can use a GPU ask for it; ``none``: there is no GPU.
     granularity : str
         ``step``: a job does one step; ``fused``: as many as can be.
-    wells_per_job : int
-        Wells that a job does one after another.
+    wells_per_job : int or "auto"
+        Wells that a job does one after another; ``auto``: as many as take `minutes_per_job`.
+    minutes_per_job : int
+        What ``auto`` aims at.
+    aimed : BatchAim or None
+        What it chose the last time.
     origins : mapping of key path to Origin
         Where settings come from; those that are not in it are the step's own.
     measured : mapping of str to sequence of Measurement
@@ -76,7 +80,9 @@ class CompileRequest:
     memory_types: tuple[MemoryType, ...] = field(default_factory=installed_memory_types)
     gpu: Literal["auto", "none"] = "auto"
     granularity: Literal["step", "fused"] = "step"
-    wells_per_job: int = 1
+    wells_per_job: int | Literal["auto"] = 1
+    minutes_per_job: int = 10
+    aimed: BatchAim | None = None
     origins: Mapping[KeyPath, Origin] = field(default_factory=dict)
     measured: Mapping[str, Sequence[Measurement]] = field(default_factory=dict)
 

@@ -191,8 +191,15 @@ class ExecutionConfig(FrozenModel):
         Field(description="step: a job does one step; fused: as many as can be, images in memory"),
     ] = "step"
     wells_per_job: Annotated[
-        int, Field(ge=1, strict=True, description="Wells that a job does one after another")
+        Annotated[int, Field(ge=1, strict=True)] | Literal["auto"],
+        Field(
+            description="Wells that a job does one after another; auto: as many as are predicted "
+            "to take minutes_per_job"
+        ),
     ] = 1
+    minutes_per_job: Annotated[
+        int, Field(ge=1, strict=True, description="What wells_per_job: auto aims at")
+    ] = 10
     gpu: Annotated[
         Literal["auto", "none"],
         Field(description="auto: jobs that can use a GPU ask for it; none: all run on the CPU"),

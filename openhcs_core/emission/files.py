@@ -106,6 +106,7 @@ def _index_plate(plate: PlatePlan) -> dict[str, Any]:
         "leaves_out": plate.leaves_out,
         "runs": plate.runs,
         "batches": plate.batches,
+        "batch_aim": plate.batch_aim and plate.batch_aim.model_dump(),
         "predictions": {step: took.model_dump() for step, took in plate.predictions.items()},
         "conversions": [conversion.as_dict() for conversion in plate.conversions],
     }

@@ -82,7 +82,13 @@ from openhcs_core.plan.models import (
     StorePlan,
     TablePlan,
 )
-from openhcs_core.plan.predictions import JobResources, Measurement, RunTotals, StepPrediction
+from openhcs_core.plan.predictions import (
+    BatchAim,
+    JobResources,
+    Measurement,
+    RunTotals,
+    StepPrediction,
+)
 from openhcs_core.plan.special_paths import CHECK, CHECK_LOG, SPECIAL_FOLDER
 
 __all__ = [
@@ -102,6 +108,7 @@ __all__ = [
     "SPECIAL_FOLDER",
     "STATUS",
     "WORKSPACE_METADATA",
+    "BatchAim",
     "CompiledPipeline",
     "FunctionPlan",
     "GroupPlan",

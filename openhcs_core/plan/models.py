@@ -14,7 +14,7 @@ from openhcs_core.config.storage import ZARR_GROUP_FILES, OmeZarrVersion, ZarrCo
 from openhcs_core.constants import Backend, Component, MemoryType
 from openhcs_core.plan.conversions import PlannedConversion
 from openhcs_core.plan.functions import FunctionPlan, GroupPlan, PlateTable
-from openhcs_core.plan.predictions import JobResources, StepPrediction
+from openhcs_core.plan.predictions import BatchAim, JobResources, StepPrediction
 from openhcs_core.plan.special_paths import special_path
 from openhcs_core.planes import PlaneKey
 
@@ -270,6 +270,8 @@ class PlatePlan(FrozenModel):
         Steps that one job does, in pipeline order; empty where each step has jobs of its own.
     batches : tuple of tuple of str
         Wells that one job does; empty where each well has jobs of its own.
+    batch_aim : BatchAim or None
+        What batches were chosen for, where the config leaves their size to us.
     """
 
     name: str
@@ -283,6 +285,7 @@ class PlatePlan(FrozenModel):
     conversions: tuple[PlannedConversion, ...] = ()
     runs: tuple[tuple[str, ...], ...] = ()
     batches: tuple[tuple[str, ...], ...] = ()
+    batch_aim: BatchAim | None = None
     leaves_out: bool = False
 
     def step_plan(self, plan: StepPlan, well: str) -> StepPlan:

@@ -14,13 +14,32 @@ class JobResources(FrozenModel):
         The scheduler's name of the model that it has to be.
     is_gpu_needed : bool
         The pipeline says itself how many or of which model.
+    well_min : float
+        Minutes that a well adds to a job of several steps or wells; `runtime_min` is the least
+        that any job asks for.
     """
 
     mem_mb: int
     runtime_min: int
+    well_min: float = 0.0
     gpu: int = 0
     gpu_model: str | None = None
     is_gpu_needed: bool = False
+
+
+class BatchAim(FrozenModel):
+    """How many wells a job does, and for how long a job that was chosen.
+
+    Attributes
+    ----------
+    minutes : int
+        What a job was to take.
+    wells : int
+        How many wells were predicted to take that.
+    """
+
+    minutes: int
+    wells: int
 
 
 class Measurement(FrozenModel):

@@ -7,7 +7,11 @@ from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.files import write_files
 from openhcs_core.session.plates import open_orchestrator
 from openhcs_core.session.run_session import DEFAULT_CONFIG, RunSession, session_for
-from openhcs_core.session.snakemake_entry import compile_for_snakemake, read_plan_index
+from openhcs_core.session.snakemake_entry import (
+    cluster_name,
+    compile_for_snakemake,
+    read_plan_index,
+)
 from openhcs_core.session.status import PlateStatus
 
 __all__ = [
@@ -15,6 +19,7 @@ __all__ = [
     "Compilation",
     "PlateStatus",
     "RunSession",
+    "cluster_name",
     "compile_for_snakemake",
     "compile_workflow",
     "open_orchestrator",

@@ -28,6 +28,7 @@ from openhcs_core.microscopes import build_workspace_metadata, dump
 from openhcs_core.plan import (
     LOCATION,
     WORKSPACE_METADATA,
+    BatchAim,
     CompiledPipeline,
     PlatePlan,
     index_path,
@@ -42,6 +43,7 @@ from openhcs_core.session.leftovers import find_leftovers
 from openhcs_core.session.measurements import read_measurements
 from openhcs_core.session.plates import OpenPlate, open_plate
 from openhcs_core.session.python_pipelines import load_python
+from openhcs_core.session.regrouped import read_aims
 from openhcs_core.session.user_modules import module_warnings, open_functions
 from openhcs_core.session.well_plans import with_lasting_plans
 from openhcs_core.storage import absolute_plate
@@ -121,6 +123,7 @@ def compile_workflow(config_path: str) -> Compilation:
     are_settled = not _has_defaults(document)
     pipelines = _read_pipelines(_pipeline_paths(config), functions, errors, are_settled=are_settled)
     plates: list[_CompiledPlate] = []
+    aimed = read_aims(config)
     resolved: list[ResolvedPipeline] = []
     for name, settings in config.plates.items():
         where = document.where(("plates", name))
@@ -130,7 +133,9 @@ def compile_workflow(config_path: str) -> Compilation:
         with collecting(errors, where):
             plate = open_plate(name, settings, where, errors)
             if pipeline is not None and are_functions_known:
-                plates.append(_compile_plate(plate, resolved[-1], config, functions))
+                plates.append(
+                    _compile_plate(plate, resolved[-1], config, functions, aimed.get(name))
+                )
     if errors:  # a plate that cannot be read hides its pipeline's mistakes
         errors += _find_mistakes(resolved, functions)
     raise_all(config_path, errors)
@@ -218,6 +223,7 @@ def _compile_plate(
     resolved: ResolvedPipeline,
     config: WorkflowConfig,
     functions: RegistryService,
+    aimed: BatchAim | None,
 ) -> _CompiledPlate:
     request = CompileRequest(
         plate=plate.name,
@@ -230,6 +236,8 @@ def _compile_plate(
         gpu=config.execution.gpu,
         granularity=config.execution.granularity,
         wells_per_job=config.execution.wells_per_job,
+        minutes_per_job=config.execution.minutes_per_job,
+        aimed=aimed,
         origins=resolved.origins,
         measured=read_measurements(
             Path(config.results, plate.name), (step.name for step in resolved.pipeline.steps)

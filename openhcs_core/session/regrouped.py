@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from openhcs_core.config import WorkflowConfig
 from openhcs_core.plan import (
+    BatchAim,
     CompiledPipeline,
     JobScope,
     PlatePlan,
@@ -36,6 +38,15 @@ def read_cut(results: str) -> Any:
         return json.loads(Path(results, _INDEX).read_bytes())["plates"]
     except (FileNotFoundError, json.JSONDecodeError, KeyError):
         return {}
+
+
+def read_aims(config: WorkflowConfig) -> dict[str, BatchAim]:
+    """Return by plate what the last compilation chose batches for, where the config asks for it."""
+    if config.execution.wells_per_job != "auto":
+        return {}
+    cut = read_cut(config.results)
+    found = {name: plate.get("batch_aim") for name, plate in cut.items()}
+    return {name: BatchAim.model_validate(aim) for name, aim in found.items() if aim}
 
 
 def settle_regrouped(compiled: CompiledPipeline, texts: Mapping[str, str], before: Any) -> None:

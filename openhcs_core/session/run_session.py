@@ -19,6 +19,7 @@ from openhcs_core.errors import RunLockedError
 from openhcs_core.plan import PLATE_TARGET, RUN_LOCK
 from openhcs_core.runtime import RunLock
 from openhcs_core.session.cache_size import keep_cache_size
+from openhcs_core.session.cluster_jobs import forget_ended_jobs, take_over_jobs
 from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.file_times import FileTimes
 from openhcs_core.session.files import changed_files, changed_plans
@@ -37,6 +38,7 @@ from openhcs_core.session.unfinished import remove_unfinished
 from openhcs_core.session.well_plans import remove_unused_plans
 
 DEFAULT_CONFIG = "config/config.yaml"
+_logger = logging.getLogger(__name__)
 _COMPILE_WAIT_S = 10.0
 _START_WAIT_S = 2.0
 
@@ -101,7 +103,12 @@ class RunSession:
         text = f"another run ({lock.owner()}) works on {results}; until it ends only -n is possible"
         return _warned(compilation, text)
 
-    def start(self, jobs: Iterable[NeededJob] = (), logger: logging.Logger | None = None) -> None:
+    def start(
+        self,
+        jobs: Iterable[NeededJob] = (),
+        logger: logging.Logger | None = None,
+        cluster_name: str | None = None,
+    ) -> None:
         """Take the lock for the whole run; tell a logger what the run is to do.
 
         Parameters
@@ -110,6 +117,8 @@ class RunSession:
             The jobs that the workflow engine is about to run.
         logger : logging.Logger, optional
             Gets one record, with a :class:`PlannedRun` as its ``openhcs_run``.
+        cluster_name : str, optional
+            The name that jobs of this run have in a Slurm queue.
 
         Raises
         ------
@@ -123,6 +132,7 @@ class RunSession:
             raise RunLockedError("another run changed the plans meanwhile; run the command again")
         os.environ[RUN_VARIABLE] = lock.sign()
         self._lock = lock
+        take_over_jobs(compilation.compiled.results, cluster_name, logger or _logger)
         remove_unfinished(compilation.compiled, compilation.cache_root)
         forget_last_run(compilation.compiled)
         if logger is not None:
@@ -159,6 +169,7 @@ class RunSession:
         """
         if self._lock is None or self._compilation is None:
             return ""
+        forget_ended_jobs(self._compilation.compiled.results)
         put_back_shared(self._compilation.compiled)
         text = end_run(self._compilation, LastRun(self._lock.signed))
         return "\n".join(filter(None, (text, keep_cache_size(self._compilation))))

@@ -31,6 +31,19 @@ def compile_for_snakemake(session: RunSession) -> None:
         sys.stderr.write(f"warning: {warning}\n")
 
 
+def cluster_name(workflow: Any) -> str | None:
+    """Return the name that jobs of this run have in the queue of Snakemake's Slurm plugin.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        When it starts. Other executors have no such name.
+    """
+    executor = getattr(workflow.scheduler, "_executor", None)
+    name = getattr(executor, "run_uuid", None)
+    return name if isinstance(name, str) else None
+
+
 def read_plan_index(config_path: str) -> Any:
     """Return the compiled ``plan.json`` of a config's results folder."""
     config = validate(WorkflowConfig, load_yaml(config_path))

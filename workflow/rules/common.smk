@@ -1,10 +1,11 @@
 # What generated rules look up in the compiled plan (results/.plan/plan.json).
+from math import ceil
+
 from openhcs_core.plan import job_digest
 
 OPENHCS_ENVIRONMENT = workflow.source_path("../envs/openhcs-core.yaml")
-OPENHCS_AROUND_MB = (
-    400  # two of Snakemake around a command on another machine, measured
-)
+# two Snakemakes are around a command on another machine: 145 MB each for a small plate
+OPENHCS_AROUND_MB = 400
 
 
 def openhcs_well(wildcards):
@@ -111,5 +112,7 @@ def openhcs_job_mem_mb(rule, wildcards, attempt):
 
 def openhcs_job_runtime(rule, wildcards, attempt):
     job = OPENHCS["jobs"][rule]
-    a_well = sum(openhcs_runtime(step, wildcards, attempt) for step in job["steps"])
-    return a_well * len(job["wells"])
+    resources = OPENHCS["plates"][wildcards.plate]["resources"]
+    asked = [resources[step] for step in job["steps"]]
+    together = ceil(sum(one["well_min"] for one in asked) * len(job["wells"]))
+    return max(together, *(one["runtime_min"] for one in asked)) * attempt

@@ -11,7 +11,7 @@ from openhcs_core.config import PipelineConfig, VFSConfig, load_yaml, validate
 from openhcs_core.emission import emit_plan_files
 from openhcs_core.microscopes import get_handler
 from openhcs_core.pipeline import FunctionCost
-from openhcs_core.plan import FunctionPlan, GroupPlan, Measurement, StepPlan
+from openhcs_core.plan import BatchAim, FunctionPlan, GroupPlan, Measurement, StepPlan
 from openhcs_core.registry import FunctionMetadata, RegistryService
 
 ROOT = Path(__file__).parents[3]
@@ -149,3 +149,46 @@ def test_a_projection_leaves_one_plane_and_a_cast_its_own_type():
     cost = FunctionCost(bytes_per_px=1, itemsize=8)
     assert _chain(_function("t:f", collapses=True), f=cost).result_bytes == 100 * 8
     assert _chain(_function("t:f"), output_dtype="uint8", f=cost).itemsize == 1
+
+
+def test_jobs_of_minutes_have_as_many_wells_as_their_longest_step_allows(request_of):
+    usual = request_of()
+    refs = {plan.step_name: plan for plan in compile_plate(usual).steps}
+
+    def chosen(minutes, seconds, **changes):
+        """What is chosen when a well of each step was measured to take so long."""
+        measured = {
+            step: (_took(compile_plate(usual), step, cpu_s=taken - 0.8),)
+            for step, taken in zip(refs, seconds, strict=True)
+        }
+        request = replace(
+            usual, wells_per_job="auto", minutes_per_job=minutes, measured=measured, **changes
+        )
+        return compile_plate(request)
+
+    plan = chosen(1, (10.0, 2.0, 30.0))
+    assert plan.batch_aim == BatchAim(minutes=1, wells=2)
+    assert max(map(len, plan.batches)) == 2
+    assert chosen(1, (10.0, 2.0, 90.0)).batches == ()  # a well alone is longer
+    fused = chosen(1, (10.0, 2.0, 18.0), granularity="fused")
+    assert fused.runs[0] == ("clean", "flatten", "count")
+    assert fused.batch_aim.wells == 2
+    assert chosen(999, (1.0, 1.0, 1.0)).batch_aim.wells == len(usual.wells)
+
+    # what was chosen stays while it is not far off, or something else is asked for
+    before = BatchAim(minutes=1, wells=4)
+    assert chosen(1, (10.0, 2.0, 30.0), aimed=before).batch_aim == before
+    assert chosen(1, (10.0, 2.0, 60.0), aimed=before).batch_aim.wells == 1
+    assert chosen(2, (10.0, 2.0, 120.0), aimed=before).batch_aim.wells == 1
+    given = compile_plate(replace(usual, wells_per_job=2, aimed=before))
+    assert given.batch_aim is None
+    assert max(map(len, given.batches)) == 2
+
+
+def test_a_job_of_many_wells_asks_for_the_time_that_they_take_together(request_of):
+    usual = request_of()
+    asked = compile_plate(
+        replace(usual, measured={"clean": (_took(compile_plate(usual), cpu_s=59.2),)})
+    ).resources["clean"]
+    assert asked.runtime_min == 10  # the least
+    assert asked.well_min == 5  # five times a minute

@@ -1,0 +1,118 @@
+"""Jobs that an earlier run left in a Slurm queue: cancelled when the next run starts.
+
+They could do no harm (see ``runtime.turn``), but would hold nodes that this run waits for.
+"""
+
+import logging
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from openhcs_core.storage import replace_file
+
+logger = logging.getLogger(__name__)
+
+_NAMES = ".plan/cluster_jobs"
+_ANSWER_S, _GONE_S, _LOOK_S = 60.0, 60.0, 0.5
+_AT_A_TIME = 500
+
+
+class _NoAnswerError(Exception):
+    """Slurm is not here, or does not answer."""
+
+
+def take_over_jobs(results: str, name: str | None, told: logging.Logger) -> None:
+    """Cancel what earlier runs left in the queue, and note under which name jobs go there now.
+
+    To be called by a run that holds the lock, before its first job.
+
+    Parameters
+    ----------
+    results : str
+        The results folder.
+    name : str or None
+        Of the jobs of this run; none where they go to no queue.
+    told : logging.Logger
+        Is told what was cancelled, or could not be.
+    """
+    earlier = _read(results)
+    left = [one for one in earlier if not _cancelled(one, told)]
+    _write(results, earlier, [*left, *([name] if name else [])])
+
+
+def forget_ended_jobs(results: str) -> None:
+    """Forget the names that no job in the queue has any more; to be called when a run ends."""
+    names = _read(results)
+    try:
+        _write(results, names, [name for name in names if _queued(name)])
+    except _NoAnswerError as error:
+        logger.warning("the queue could not be asked: %s", error)
+
+
+def _read(results: str) -> list[str]:
+    try:
+        return Path(results, _NAMES).read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        return []
+
+
+def _write(results: str, before: list[str], names: list[str]) -> None:
+    if names == before:
+        return
+    with replace_file(Path(results, _NAMES)) as stream:
+        stream.write("".join(f"{name}\n" for name in names).encode())
+
+
+def _cancelled(name: str, told: logging.Logger) -> bool:
+    """Return whether no job of a name is in the queue any more."""
+    try:
+        jobs = _queued(name)
+        if jobs:
+            told.warning(f"cancelling {len(jobs)} Slurm jobs that an earlier run left ({name})")
+        _cancel(jobs)
+        deadline = time.monotonic() + _GONE_S
+        while _queued(name):
+            if time.monotonic() > deadline:
+                told.warning(f"Slurm jobs of an earlier run ({name}) take long to end")
+                return False
+            time.sleep(_LOOK_S)
+    except _NoAnswerError as error:
+        told.warning(
+            f"jobs that an earlier run may have left in the queue ({name}) cannot be cancelled: "
+            f"{error}; they write nothing any more"
+        )
+        return False
+    return True
+
+
+def _queued(name: str) -> list[str]:
+    user = str(os.getuid())
+    said = _ask("squeue", "--noheader", f"--user={user}", f"--name={name}", "--format=%A")
+    return sorted(set(said.split()))
+
+
+def _cancel(jobs: list[str]) -> None:
+    for start in range(0, len(jobs), _AT_A_TIME):
+        _ask("scancel", "--quiet", *jobs[start : start + _AT_A_TIME])
+
+
+def _ask(command: str, *arguments: str) -> str:
+    program = shutil.which(command)
+    if program is None:
+        raise _NoAnswerError(f"there is no {command} here")
+    try:
+        run = subprocess.run(
+            [program, *arguments], capture_output=True, text=True, timeout=_ANSWER_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _NoAnswerError(f"{command} does not answer") from error
+    if run.returncode != 0:
+        raise _NoAnswerError(_last_line(run.stderr.splitlines(), command))
+    return run.stdout
+
+
+def _last_line(lines: Iterable[str], otherwise: str) -> str:
+    return next((line for line in reversed([*lines]) if line.strip()), otherwise)
