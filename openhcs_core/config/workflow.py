@@ -224,6 +224,13 @@ class WorkflowConfig(FrozenModel):
             "on without it"
         ),
     ] = "report"
+    version_drift: Annotated[
+        Literal["warn", "refuse", "ignore"],
+        Field(
+            description="When results were made with other versions than are installed: warn; "
+            "refuse to start; ignore"
+        ),
+    ] = "warn"
     fallbacks: Annotated[
         tuple[Fallback, ...],
         AfterValidator(_check_fallbacks),

@@ -59,6 +59,11 @@ def manifest_place(plate_dir: Path, step: str, well: str) -> Path:
     return aside if aside.exists() else final
 
 
+def aside_folder(plate_dir: Path, step: str) -> Path:
+    """Return where manifests of a step lie that are not of today's plan and input."""
+    return _aside(plate_dir, step, "").parent
+
+
 def _aside(plate_dir: Path, step: str, well: str) -> Path:
     return plate_dir.parent / aside_path(plate_dir.name, step, well)
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, reduce
 from math import inf
 from pathlib import Path
 
@@ -35,6 +35,12 @@ from openhcs_core.session.shared_jobs import put_back_shared
 from openhcs_core.session.status import LastRun, PlateStatus, read_status
 from openhcs_core.session.totals import GB, check_space, describe_totals, total
 from openhcs_core.session.unfinished import remove_unfinished
+from openhcs_core.session.version_drift import (
+    describe_drift,
+    find_drift,
+    record_environment,
+    refuse_drift,
+)
 from openhcs_core.session.well_plans import remove_unused_plans
 
 DEFAULT_CONFIG = "config/config.yaml"
@@ -68,8 +74,10 @@ class RunSession:
             A live run works on this results folder and the config would change its plans.
         DiskFullError
             There is no room for what is not done yet, as far as predicted.
+        ConfigError
+            Results were made with other versions, and the config refuses that.
         """
-        compilation = compile_workflow(self._config_path)
+        compilation = self._with_drift(compile_workflow(self._config_path))
         lock = RunLock(_lock_path(compilation))
         try:
             self._compilation = self._write(compilation, lock)
@@ -103,6 +111,15 @@ class RunSession:
         text = f"another run ({lock.owner()}) works on {results}; until it ends only -n is possible"
         return _warned(compilation, text)
 
+    def _with_drift(self, compilation: Compilation) -> Compilation:
+        """Return a compilation with a warning if results were made with other versions."""
+        if compilation.config.version_drift == "ignore":
+            return compilation
+        drift = find_drift(compilation.compiled)
+        if compilation.config.version_drift == "refuse":
+            refuse_drift(drift, self._config_path)
+        return reduce(_warned, describe_drift(drift), compilation)
+
     def start(
         self,
         jobs: Iterable[NeededJob] = (),
@@ -135,8 +152,10 @@ class RunSession:
         take_over_jobs(compilation.compiled.results, cluster_name, logger or _logger)
         remove_unfinished(compilation.compiled, compilation.cache_root)
         forget_last_run(compilation.compiled)
+        planned = plan_run(compilation.compiled, jobs)
+        if any(targets for plate in planned.plates for targets in plate.todo.values()):
+            record_environment(compilation.compiled.results)
         if logger is not None:
-            planned = plan_run(compilation.compiled, jobs)
             text = f"{planned.describe()}; {_predict(compilation, planned)}"
             logger.info(text, extra={"openhcs_run": planned})
 

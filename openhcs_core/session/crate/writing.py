@@ -10,6 +10,7 @@ from openhcs_core.session.crate.contents import CrateFile, PlateRecord, inputs_t
 from openhcs_core.session.crate.graph import INPUTS, CrateDescription, crate_metadata
 from openhcs_core.session.crate.sources import collect_sources
 from openhcs_core.session.environment import installed_versions
+from openhcs_core.session.version_drift import recorded_environment
 from openhcs_core.storage import replace_file
 
 
@@ -65,7 +66,8 @@ def write_crate(folder: Path, config_path: str, options: CrateOptions) -> Writte
         options.person,
         options.orcid,
     )
-    metadata = crate_metadata(about, record, sources, described, installed_versions())
+    versions = recorded_environment(compilation.compiled.results) or installed_versions()
+    metadata = crate_metadata(about, record, sources, described, versions)
     (folder / CRATE_METADATA).unlink(missing_ok=True)  # until all that it describes is there
     _write_folder(folder / CRATE_FOLDER, files)
     with replace_file(folder / CRATE_METADATA) as stream:
