@@ -6,6 +6,7 @@ from natsort import natsorted
 
 from openhcs_core.constants import Component
 from openhcs_core.microscopes import PlateIndex
+from openhcs_core.planes import PlaneKey
 
 ComponentValues = Mapping[Component, tuple[str, ...]]
 
@@ -27,6 +28,7 @@ def component_values(
         if image.key.well in chosen and channel in (None, image.key.channel)
     ]
     return {
-        component: tuple(natsorted({str(getattr(key, component.value)) for key in keys}))
+        component: tuple(natsorted(map(str, {key[place] for key in keys})))
         for component in Component
+        for place in (PlaneKey._fields.index(component.value),)
     }
