@@ -4,7 +4,7 @@ python benchmarks/worker_kills.py [--trials 100] [--seed 0] [--workspace FOLDER]
 
 Each trial kills workers of one run: at moments drawn at random, with SIGKILL, SIGSEGV or SIGTERM.
 The run goes on without what they were doing. In every fifth trial the main process is killed
-instead, and its workers have to be gone at once. Then the same command is given again,
+instead, and its workers have to end by themselves. Then the same command is given again,
 undisturbed. At the end all files have to be, to the byte, those of an undisturbed run of jobs
 that had a process each. Exit status 1 when one trial does not.
 """
@@ -24,7 +24,8 @@ from kill_project import JOBS, Main, Project, Workspace
 KINDS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM)
 _EXECUTOR = ("--executor", "openhcs")
 _MAIN_EVERY = 5
-_GONE_S = 5.0
+_GONE_S = 60.0
+"""One that is still importing notices afterwards: 0.5 s of CPU, which a busy machine stretches."""
 _LONGEST_S = 2.0
 
 
@@ -65,10 +66,13 @@ def kill_main(main: Main, draw: random.Random, counts: Counter[str]) -> None:
     main.process.wait()
     counts["main processes killed"] += 1
     deadline = time.monotonic() + _GONE_S
+    begin = time.monotonic()
     while find_workers(main):
         if time.monotonic() > deadline:
             raise AssertionError(f"workers {find_workers(main)} outlived their main process")
         time.sleep(0.01)
+    lasted = "0.5 s" if time.monotonic() - begin < 0.5 else "longer"
+    counts[f"main processes whose workers ended within {lasted}"] += 1
 
 
 def run_trial(project: Project, number: int, draw: random.Random, counts: Counter[str]) -> None:

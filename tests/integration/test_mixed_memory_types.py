@@ -97,7 +97,8 @@ def _rows(path):
         return {row["library"] for row in csv.DictReader(stream)}
 
 
-def test_one_pipeline_over_five_libraries_gives_the_values_of_numpy(small_project):
+@pytest.mark.parametrize("executor", ["local", pytest.param("openhcs", marks=pytest.mark.thorough)])
+def test_one_pipeline_over_five_libraries_gives_the_values_of_numpy(small_project, executor):
     asked = os.environ.get("OPENHCS_TEST_MEMORY_TYPES")
     for name in LIBRARIES:
         if asked is None and not get_framework(name).is_installed:
@@ -110,7 +111,7 @@ def test_one_pipeline_over_five_libraries_gives_the_values_of_numpy(small_projec
     project.write(
         "config/pipeline.yaml", PIPELINE + "  - {name: last, func: 'mixed:last', keep: true}\n"
     )
-    run = project.snakemake()
+    run = project.snakemake("--executor", executor)
     assert run.returncode == 0, run.output
     for site in (1, 2):
         image = tifffile.imread(image_path(project.plate, "A01", site))
@@ -123,3 +124,7 @@ def test_one_pipeline_over_five_libraries_gives_the_values_of_numpy(small_projec
             loaded -= {"jax"}
         assert loaded == ({step} if step != "numpy" else {"none"})
     assert _rows(project.results / "tables/last/loaded.csv") == {"torch"}
+    if executor == "openhcs":
+        (closing,) = (line for line in run.output.splitlines() if "Warm workers: " in line)
+        assert closing.startswith("Warm workers: 12 jobs in ")
+        assert " 0 lost)" in closing
