@@ -71,8 +71,8 @@ def kill_main(main: Main, draw: random.Random, counts: Counter[str]) -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"workers {find_workers(main)} outlived their main process")
         time.sleep(0.01)
-    lasted = "0.5 s" if time.monotonic() - begin < 0.5 else "longer"
-    counts[f"main processes whose workers ended within {lasted}"] += 1
+    ended = "within 0.5 s" if time.monotonic() - begin < 0.5 else "later"
+    counts[f"whose workers ended {ended}"] += 1
 
 
 def run_trial(project: Project, number: int, draw: random.Random, counts: Counter[str]) -> None:
