@@ -6,7 +6,9 @@ from snakemake.logging import logger
 
 from openhcs_core.session import cluster_name, session_for
 
-openhcs_session = session_for(config.get("config", "config/config.yaml"))
+openhcs_session = session_for(
+    config.get("config", "config/config.yaml"), config.get("plate")
+)
 
 
 module openhcs:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from openhcs_core.config import WorkflowConfig, load_yaml, validate
+from openhcs_core.config import WorkflowConfig, load_config, validate
 from openhcs_core.errors import OpenHCSError, collecting, raise_all
 from openhcs_core.pipeline import ProcessingContract
 from openhcs_core.pipeline.value_types import ValueType
@@ -52,7 +52,7 @@ def _functions(config: str | None) -> RegistryService:
     """
     if config is None:
         return RegistryService()
-    document = load_yaml(config)
+    document = load_config(config)
     errors: list[OpenHCSError] = []
     functions = open_functions(document, errors)
     with collecting(errors):

@@ -16,6 +16,7 @@ from openhcs_core.config.environment import (
 from openhcs_core.config.filename_pattern import compile_pattern
 from openhcs_core.config.generic import GenericConfig
 from openhcs_core.config.names import check_name
+from openhcs_core.config.plate_table import load_config
 from openhcs_core.config.resolve import (
     Level,
     Origin,
@@ -87,6 +88,7 @@ __all__ = [
     "gpus_hidden",
     "gpus_shown",
     "is_without_gpu_backends",
+    "load_config",
     "load_yaml",
     "plate_settings",
     "render_key_path",

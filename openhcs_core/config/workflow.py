@@ -206,10 +206,17 @@ class ExecutionConfig(FrozenModel):
     ] = "auto"
 
 
+def _or_a_table(schema: dict[str, Any]) -> None:
+    """Say in the schema of plates that a file may list them (``plate_table``)."""
+    mapping = {key: schema.pop(key) for key in [*schema] if key not in ("title", "description")}
+    table = {"type": "string", "description": "A table of tab-separated values, a row a plate"}
+    schema["anyOf"] = [mapping, table]
+
+
 class WorkflowConfig(FrozenModel):
     """Everything in ``config/config.yaml``."""
 
-    plates: Annotated[dict[Name, PlateConfig], Field(min_length=1)]
+    plates: Annotated[dict[Name, PlateConfig], Field(min_length=1, json_schema_extra=_or_a_table)]
     pipeline: FilePath = "config/pipeline.yaml"
     results: Annotated[FilePath, Field(min_length=1), AfterValidator(_check_results)] = "results"
     functions: Annotated[

@@ -101,6 +101,22 @@ def load_yaml(path: str | Path) -> LocatedDocument:
         raise ConfigError(f"{path}: nested too deeply; a config has a few levels") from None
 
 
+def read_scalar(text: str) -> Any:
+    """Return the value that a text has in YAML, such as ``8``, ``true`` or ``[site, z_index]``.
+
+    Raises
+    ------
+    ConfigError
+        It is none.
+    """
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return _locate("value", text).data
+    except (YAMLError, ValueError) as error:
+        raise ConfigError(f"{text!r} is no YAML value") from error
+
+
 def _read_text(path: str | Path) -> str:
     """Return the text of a file of bounded size.
 

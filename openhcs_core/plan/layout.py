@@ -365,7 +365,18 @@ ASIDE = ".plan/aside"
 """Below the results folder: manifests that are not of today's plans and inputs, by plate."""
 
 RUN_LOCK = ".plan/lock"
-"""Below the results folder: held, and signed, by the run that works on it."""
+"""Below the results folder: held by runs that work on it; a run of all plates signs it."""
+
+
+def plan_folder(plate: str | None) -> str:
+    """Return where rules and their index are, of one plate or of all; below the results folder."""
+    return ".plan" if plate is None else f".plan/plates/{plate}"
+
+
+def plate_lock(plate: str) -> str:
+    """Return what a run that works on a plate signs, alone or with others; below the results."""
+    return f"{plan_folder(plate)}/lock"
+
 
 LOCATION = "workspace/location.json"
 """Where plate and cache lie; no input of any rule, so that moving them reruns nothing."""

@@ -10,7 +10,7 @@ _POLL_S = 0.1
 
 
 class RunLock:
-    """An exclusive ``flock`` on a file.
+    """A ``flock`` on a file: of one holder, or of several that share it.
 
     Parameters
     ----------
@@ -28,12 +28,19 @@ class RunLock:
         self._file: IO[str] = path.open("a+", encoding="utf-8")
         self._is_held = False
 
-    def take(self, wait_s: float = 0.0) -> bool:
-        """Try to take the lock for `wait_s` seconds; return whether it is held now."""
+    def take(self, wait_s: float = 0.0, *, shared: bool = False) -> bool:
+        """Try to take the lock for `wait_s` seconds; return whether it is held now.
+
+        Parameters
+        ----------
+        shared : bool
+            Others may share it too; who takes it without is alone.
+        """
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         deadline = time.monotonic() + wait_s
         while not self._is_held:
             try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._file, kind | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     return False
@@ -47,12 +54,18 @@ class RunLock:
         fcntl.flock(self._file, fcntl.LOCK_UN)
         self._is_held = False
 
-    def sign(self) -> str:
+    def sign(self, signature: str | None = None) -> str:
         """Write who holds the lock into the file; return the signature, which is unique.
 
         Its first line is for messages of others.
+
+        Parameters
+        ----------
+        signature : str, optional
+            Of another lock that the same run has signed.
         """
-        signature = f"process {os.getpid()} on {os.uname().nodename}\n{os.urandom(8).hex()}"
+        if signature is None:
+            signature = f"process {os.getpid()} on {os.uname().nodename}\n{os.urandom(8).hex()}"
         self._file.truncate(0)
         self._file.write(signature)
         self._file.flush()

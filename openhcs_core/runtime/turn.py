@@ -11,7 +11,7 @@ from types import TracebackType
 
 from openhcs_core.config import run_of_this_job
 from openhcs_core.errors import SupersededError
-from openhcs_core.plan import RUN_LOCK
+from openhcs_core.plan import RUN_LOCK, plate_lock
 from openhcs_core.runtime.lock import RunLock
 
 logger = logging.getLogger(__name__)
@@ -34,9 +34,10 @@ class Turn:
     """
 
     def __init__(self, plate_dir: Path, name: str) -> None:
-        self._run_lock = plate_dir.parent / RUN_LOCK
-        self._signature = run_of_this_job() or _read_signature(self._run_lock)
-        self._path = self._run_lock.with_name("locks") / plate_dir.name / name
+        results = plate_dir.parent
+        self._signed = (results / plate_lock(plate_dir.name), results / RUN_LOCK)
+        self._signature = run_of_this_job() or self._read_signature()
+        self._path = results / ".plan/locks" / plate_dir.name / name
         self._lock: RunLock | None = None
 
     def check(self) -> None:
@@ -47,11 +48,15 @@ class Turn:
         SupersededError
             One has: its jobs do what this one was to do.
         """
-        if _read_signature(self._run_lock) not in ("", self._signature):
+        if self._read_signature() not in ("", self._signature):
             raise SupersededError(
-                f"another run started on {self._run_lock.parent.parent} while this job ran and "
+                f"another run started on {self._signed[1].parent.parent} while this job ran and "
                 "does the same work; nothing was written"
             )
+
+    def _read_signature(self) -> str:
+        """Return what the last run of the plate wrote when it started; nothing without any."""
+        return next(filter(None, map(_read_text, self._signed)), "")
 
     def __enter__(self) -> "Turn":
         lock = RunLock(self._path)
@@ -77,8 +82,7 @@ class Turn:
         self._lock.close()
 
 
-def _read_signature(path: Path) -> str:
-    """Return what a run writes into its lock when it starts; nothing without any run."""
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")  # network file systems look anew at opening
     except FileNotFoundError:

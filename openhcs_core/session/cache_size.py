@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from openhcs_core.plan import CompiledPipeline, plan_digest
 from openhcs_core.runtime import (
@@ -90,10 +91,18 @@ class CacheEntry:
     rank: int
 
 
-def keep_cache_size(compilation: Compilation) -> str:
-    """Bring the cache within ``storage.cache_gb``; return what was done as text, or nothing."""
+def keep_cache_size(
+    compilation: Compilation, others: Mapping[JobKey, bool] = MappingProxyType({})
+) -> str:
+    """Bring the cache within ``storage.cache_gb``; return what was done as text, or nothing.
+
+    Parameters
+    ----------
+    others : mapping
+        Jobs of plates that were not compiled, as :func:`current_jobs` has them.
+    """
     limit_gb = compilation.config.storage.cache_gb
-    current = current_jobs(compilation.compiled)
+    current = {**others, **current_jobs(compilation.compiled)}
     trimmed = trim_cache(compilation.cache_root, current, CacheLimits(limit_gb * GB))
     if not trimmed.file_count:
         return ""

@@ -11,11 +11,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from openhcs_core.plan import plan_folder
 from openhcs_core.storage import replace_file
 
 logger = logging.getLogger(__name__)
 
-_NAMES = ".plan/cluster_jobs"
+_NAMES = "cluster_jobs"
 _ANSWER_S, _GONE_S, _LOOK_S = 60.0, 60.0, 0.5
 _AT_A_TIME = 500
 
@@ -24,7 +25,9 @@ class _NoAnswerError(Exception):
     """Slurm is not here, or does not answer."""
 
 
-def take_over_jobs(results: str, name: str | None, told: logging.Logger) -> None:
+def take_over_jobs(
+    results: str, name: str | None, told: logging.Logger, plate: str | None = None
+) -> None:
     """Cancel what earlier runs left in the queue, and note under which name jobs go there now.
 
     To be called by a run that holds the lock, before its first job.
@@ -37,32 +40,43 @@ def take_over_jobs(results: str, name: str | None, told: logging.Logger) -> None
         Of the jobs of this run; none where they go to no queue.
     told : logging.Logger
         Is told what was cancelled, or could not be.
+    plate : str, optional
+        The one plate of this run, which leaves runs of others alone.
     """
-    earlier = _read(results)
-    left = [one for one in earlier if not _cancelled(one, told)]
-    _write(results, earlier, [*left, *([name] if name else [])])
+    own = _path(results, plate)
+    # a run of all plates has ended when one of a plate can start, and all others the other way
+    others = _path(results, None).parent.glob(f"plates/*/{_NAMES}") if plate is None else ()
+    for path in {own, _path(results, None), *others}:
+        earlier = _read(path)
+        left = [one for one in earlier if not _cancelled(one, told)]
+        _write(path, earlier, [*left, *([name] if name and path == own else [])])
 
 
-def forget_ended_jobs(results: str) -> None:
+def forget_ended_jobs(results: str, plate: str | None = None) -> None:
     """Forget the names that no job in the queue has any more; to be called when a run ends."""
-    names = _read(results)
+    path = _path(results, plate)
+    names = _read(path)
     try:
-        _write(results, names, [name for name in names if _queued(name)])
+        _write(path, names, [name for name in names if _queued(name)])
     except _NoAnswerError as error:
         logger.warning("the queue could not be asked: %s", error)
 
 
-def _read(results: str) -> list[str]:
+def _path(results: str, plate: str | None) -> Path:
+    return Path(results, plan_folder(plate), _NAMES)
+
+
+def _read(path: Path) -> list[str]:
     try:
-        return Path(results, _NAMES).read_text(encoding="utf-8").split()
+        return path.read_text(encoding="utf-8").split()
     except FileNotFoundError:
         return []
 
 
-def _write(results: str, before: list[str], names: list[str]) -> None:
+def _write(path: Path, before: list[str], names: list[str]) -> None:
     if names == before:
         return
-    with replace_file(Path(results, _NAMES)) as stream:
+    with replace_file(path) as stream:
         stream.write("".join(f"{name}\n" for name in names).encode())
 
 

@@ -18,12 +18,21 @@ from openhcs_core.config import (
     SettingsLevel,
     WorkflowConfig,
     config_levels,
+    load_config,
     load_yaml,
     resolve_pipeline,
     validate,
 )
 from openhcs_core.emission import emit_plan_files, emit_plan_index, emit_rules
-from openhcs_core.errors import ErrorGroup, OpenHCSError, collecting, group_errors, raise_all
+from openhcs_core.errors import (
+    ConfigError,
+    ErrorGroup,
+    OpenHCSError,
+    collecting,
+    group_errors,
+    raise_all,
+    shortened,
+)
 from openhcs_core.microscopes import build_workspace_metadata, dump
 from openhcs_core.plan import (
     LOCATION,
@@ -32,6 +41,7 @@ from openhcs_core.plan import (
     CompiledPipeline,
     PlatePlan,
     index_path,
+    plan_folder,
     readable_json,
 )
 from openhcs_core.registry import RegistryService
@@ -102,24 +112,28 @@ class _Pipeline:
         return resolve_pipeline(self.config, self.document, outer)
 
 
-def compile_workflow(config_path: str) -> Compilation:
+def compile_workflow(config_path: str, only: str | None = None) -> Compilation:
     """Read a config, index its plates and compile its pipelines; write nothing.
 
     Parameters
     ----------
     config_path : str
         Usually ``config/config.yaml``. Paths in it are relative to the working directory.
+    only : str, optional
+        The one plate to look at; the others are as if the config had none of them.
 
     Raises
     ------
     ErrorGroup
         Every problem of the config, its pipelines and plates.
+    ConfigError
+        The config has no such plate.
     """
-    document = load_yaml(config_path)
+    document = load_config(config_path)
     errors: list[OpenHCSError] = []
     functions = open_functions(document, errors)
     are_functions_known = not errors
-    config = _read_config(document, functions, errors)
+    config = _with_plate(_read_config(document, functions, errors), only)
     are_settled = not _has_defaults(document)
     pipelines = _read_pipelines(_pipeline_paths(config), functions, errors, are_settled=are_settled)
     plates: list[_CompiledPlate] = []
@@ -145,7 +159,7 @@ def compile_workflow(config_path: str) -> Compilation:
     warnings += [text for pipeline in pipelines.values() for text in pipeline.warnings]
     warnings += [text for plate in plates for text in plate.warnings]
     requests = tuple(plate.request for plate in plates)
-    files = _collect_files(compiled, plates)
+    files = _collect_files(compiled, plates, plan_folder(only))
     return Compilation(config, compiled, files, tuple(warnings), requests)
 
 
@@ -165,6 +179,18 @@ def _read_config(
         resolved = [pipeline.resolve() for pipeline in pipelines.values()]
         errors += _find_mistakes(resolved, functions, are_settled=are_settled)
     raise group_errors(document.path, errors)
+
+
+def _with_plate(config: WorkflowConfig, name: str | None) -> WorkflowConfig:
+    """Return a config with one of its plates, or all when none is named."""
+    if name is None:
+        return config
+    if name not in config.plates:
+        raise ConfigError(
+            f"no plate {name!r}; the config has {shortened(list(config.plates))} (to snakemake, "
+            "give a name of digits as a list: --config 'plate=[\"007\"]')"
+        )
+    return config.model_copy(update={"plates": {name: config.plates[name]}})
 
 
 def _has_defaults(document: LocatedDocument) -> bool:
@@ -288,12 +314,14 @@ def _plate_files(plate: OpenPlate, config: WorkflowConfig, plan: PlatePlan) -> d
     }
 
 
-def _collect_files(compiled: CompiledPipeline, plates: Sequence[_CompiledPlate]) -> dict[str, str]:
+def _collect_files(
+    compiled: CompiledPipeline, plates: Sequence[_CompiledPlate], folder: str
+) -> dict[str, str]:
     files = {
         f"{compiled.results}/{plate.plan.name}/{path}": text
         for plate in plates
         for path, text in plate.files.items()
     }
-    files[f"{compiled.results}/.plan/plan.json"] = emit_plan_index(compiled)
-    files[f"{compiled.results}/.plan/rules.smk"] = emit_rules(compiled)
+    files[f"{compiled.results}/{folder}/plan.json"] = emit_plan_index(compiled)
+    files[f"{compiled.results}/{folder}/rules.smk"] = emit_rules(compiled)
     return files

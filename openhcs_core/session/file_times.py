@@ -44,7 +44,7 @@ _Versions = list[_Version]
 
 
 class FileTimes:
-    """Which content each rule input had since when, oldest first, in ``.plan/times.json``.
+    """Which content each rule input had since when, oldest first, in ``.plan/times/<plate>.json``.
 
     Parameters
     ----------
@@ -54,21 +54,17 @@ class FileTimes:
 
     def __init__(self, results: str) -> None:
         self._results = Path(results)
-        self._path = self._results / ".plan" / "times.json"
-        self._versions = self._read()
+        self._plates: dict[str, dict[str, _Versions]] = {}
 
     def first(self, path: str | Path) -> int | None:
         """Return when a file appeared, in ns, None when that is not known."""
-        versions = self._versions.get(self._name(path))
+        versions = self._known(path).get(self._name(path))
         return versions[0].since_ns if versions else None
 
     def forget(self, paths: Iterable[str | Path]) -> None:
         """Drop what is known of some files."""
-        known = [name for name in map(self._name, paths) if name in self._versions]
-        for name in known:
-            del self._versions[name]
-        if known:
-            self._save()
+        known = [path for path in paths if self._known(path).pop(self._name(path), None)]
+        self._save(known)
 
     def write(self, changed: Mapping[str, str], compiled: CompiledPipeline) -> None:
         """Write files whose content changes; what comes back gets its time back."""
@@ -80,9 +76,8 @@ class FileTimes:
         for path in inputs:
             name, digest = self._name(path), digest_text(changed[path])
             outputs = [self._results / output for output in made.get(name, ())]
-            self._versions[name] = _renew(Path(path), digest, before[path], outputs)
-        if inputs:
-            self._save()
+            self._known(path)[name] = _renew(Path(path), digest, before[path], outputs)
+        self._save(inputs)
 
     def foretell(self, path: str, text: str, compiled: CompiledPipeline) -> int | None:
         """Return the time, in ns, that a file gets when it is written with `text`; None: now."""
@@ -94,7 +89,7 @@ class FileTimes:
 
     def _versions_before(self, path: str) -> _Versions:
         """Return a file's versions; the last one is what it holds, if it is there."""
-        versions = self._versions.get(self._name(path), [])
+        versions = self._known(path).get(self._name(path), [])
         current = [version.digest for version in versions if version.until_ns is None]
         try:
             digest = digest_bytes(Path(path).read_bytes())
@@ -111,9 +106,19 @@ class FileTimes:
     def _name(self, path: str | Path) -> str:
         return Path(path).relative_to(self._results).as_posix()
 
-    def _read(self) -> dict[str, _Versions]:
+    def _plate(self, path: str | Path) -> str:
+        return Path(path).relative_to(self._results).parts[0]
+
+    def _known(self, path: str | Path) -> dict[str, _Versions]:
+        """Return what is known of the files of a file's plate."""
+        plate = self._plate(path)
+        if plate not in self._plates:
+            self._plates[plate] = self._read(plate)
+        return self._plates[plate]
+
+    def _read(self, plate: str) -> dict[str, _Versions]:
         try:
-            data = json.loads(self._path.read_bytes())
+            data = json.loads(times_path(self._results, plate).read_bytes())
             return {
                 name: [_Version(*version) for version in versions]
                 for name, versions in data.items()
@@ -121,13 +126,20 @@ class FileTimes:
         except (FileNotFoundError, ValueError, TypeError, AttributeError):
             return {}  # nothing known: times are as the file system has them
 
-    def _save(self) -> None:
-        data = {
-            name: [[one.digest, one.since_ns, one.until_ns] for one in versions]
-            for name, versions in sorted(self._versions.items())
-        }
-        with replace_file(self._path, durable=False) as stream:
-            stream.write(json.dumps(data, separators=(",", ":")).encode())
+    def _save(self, changed: Iterable[str | Path]) -> None:
+        """Write what is known of the plates of files that changed."""
+        for plate in sorted({self._plate(path) for path in changed}):
+            data = {
+                name: [[one.digest, one.since_ns, one.until_ns] for one in versions]
+                for name, versions in sorted(self._plates[plate].items())
+            }
+            with replace_file(times_path(self._results, plate), durable=False) as stream:
+                stream.write(json.dumps(data, separators=(",", ":")).encode())
+
+
+def times_path(results: Path, plate: str) -> Path:
+    """Return where times of a plate's rule inputs are kept."""
+    return results / ".plan/times" / f"{plate}.json"
 
 
 def _renew(path: Path, digest: str, versions: _Versions, outputs: list[Path]) -> _Versions:

@@ -19,6 +19,15 @@ def write_files(files: Mapping[str, str]) -> list[str]:
     return changed
 
 
+def plan_records(results: Path, plate: str) -> list[Path]:
+    """Return the folders below ``.plan`` that are about one plate."""
+    try:
+        kinds = sorted((results / ".plan").iterdir())
+    except FileNotFoundError:
+        return []
+    return [kind / plate for kind in kinds if (kind / plate).is_dir()]
+
+
 def changed_files(files: Mapping[str, str]) -> list[str]:
     """Return the paths whose content is not what it should be."""
     return [path for path, text in files.items() if not holds(Path(path), text)]

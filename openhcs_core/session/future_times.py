@@ -11,6 +11,8 @@ from itertools import chain
 from pathlib import Path
 
 from openhcs_core.plan import CompiledPipeline
+from openhcs_core.session.file_times import times_path
+from openhcs_core.session.files import plan_records
 
 _TOLERANCE_S = 60.0
 """Clocks of file servers differ by less."""
@@ -32,8 +34,10 @@ def set_back_future_times(compiled: CompiledPipeline) -> str | None:
     ahead_s = newest - time.time()
     if ahead_s <= _TOLERANCE_S:
         return None
-    (results / ".plan/times.json").unlink(missing_ok=True)  # it has the times as they were
-    _shift([*folders, results / ".plan"], -int(ahead_s * _NS))
+    for plate in compiled.plates:  # they have the times as they were
+        times_path(results, plate.name).unlink(missing_ok=True)
+    folders += [path for plate in compiled.plates for path in plan_records(results, plate.name)]
+    _shift(folders, -int(ahead_s * _NS))
     return (
         f"files in {results} were up to {ahead_s:.0f} s ahead of this machine's clock; their times "
         "were set back by that, so that what is made now is newer"

@@ -26,30 +26,22 @@ from openhcs_core.plan import (
     well_files,
     well_table_paths,
 )
+from openhcs_core.session.files import write_files
 from openhcs_core.session.manifests import Manifests
 from openhcs_core.session.snakemake_records import SnakemakeRecords, modified_ns, timestamp_of
 
-_INDEX = ".plan/plan.json"
-
-
-def read_cut(results: str) -> Any:
-    """Return how the last compilation cut the jobs of each plate; nothing when there was none."""
-    try:
-        return json.loads(Path(results, _INDEX).read_bytes())["plates"]
-    except (FileNotFoundError, json.JSONDecodeError, KeyError):
-        return {}
+_FOLDER = ".plan/cuts"
 
 
 def read_aims(config: WorkflowConfig) -> dict[str, BatchAim]:
     """Return by plate what the last compilation chose batches for, where the config asks for it."""
     if config.execution.wells_per_job != "auto":
         return {}
-    cut = read_cut(config.results)
-    found = {name: plate.get("batch_aim") for name, plate in cut.items()}
+    found = {name: _read(_path(config.results, name)).get("batch_aim") for name in config.plates}
     return {name: BatchAim.model_validate(aim) for name, aim in found.items() if aim}
 
 
-def settle_regrouped(compiled: CompiledPipeline, texts: Mapping[str, str], before: Any) -> None:
+def settle_regrouped(compiled: CompiledPipeline, texts: Mapping[str, str]) -> None:
     """Let jobs that are done look done to Snakemake where they are cut anew.
 
     To be called under the lock, when manifests that are not of today have been put aside.
@@ -58,18 +50,28 @@ def settle_regrouped(compiled: CompiledPipeline, texts: Mapping[str, str], befor
     ----------
     texts : mapping of str to str
         Text of generated files by path.
-    before : mapping
-        See :func:`read_cut`.
     """
     for plate in compiled.plates:
-        if plate.name in before and _cut(before[plate.name]) != _cut(
-            {"runs": plate.runs, "batches": plate.batches}
-        ):
+        cut = [[list(part) for part in parts] for parts in (plate.runs, plate.batches)]
+        path = _path(compiled.results, plate.name)
+        before = _read(path).get("cut")
+        if before not in (None, cut):
             _Plate(compiled.results, plate, texts).settle()
+        aim = plate.batch_aim and plate.batch_aim.model_dump()
+        write_files({str(path): json.dumps({"cut": cut, "batch_aim": aim})})
 
 
-def _cut(plate: Mapping[str, Any]) -> list[list[list[str]]]:
-    return [[list(part) for part in plate.get(key, ())] for key in ("runs", "batches")]
+def _path(results: str, plate: str) -> Path:
+    return Path(results, _FOLDER, f"{plate}.json")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return how jobs were cut by the last compilation, and why; nothing when there was none."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 class _Plate:

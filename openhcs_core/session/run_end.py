@@ -57,8 +57,8 @@ def end_run(compilation: Compilation, run: LastRun) -> str:
 
 def _failed_in_batches(plates: list[PlateStatus]) -> Iterator[tuple[str, list[str]]]:
     for status in plates:
-        if status.plate.batches:
-            yield status.plate.name, sorted({job.well for job in status.failed if job.well})
+        wells = {job.well for job in status.failed if job.well} if status.plate.batches else ()
+        yield status.plate.name, sorted(wells)
 
 
 def _write_status(status: PlateStatus, folder: Path) -> list[str]:

@@ -11,13 +11,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, reduce
-from math import inf
 from pathlib import Path
 
 from openhcs_core.config import RUN_VARIABLE
 from openhcs_core.errors import RunLockedError
-from openhcs_core.plan import PLATE_TARGET, RUN_LOCK
-from openhcs_core.runtime import RunLock
+from openhcs_core.plan import PLATE_TARGET
 from openhcs_core.session.cache_size import keep_cache_size
 from openhcs_core.session.cluster_jobs import forget_ended_jobs, take_over_jobs
 from openhcs_core.session.compiling import Compilation, compile_workflow
@@ -28,8 +26,10 @@ from openhcs_core.session.lost_images import remove_manifests_of_lost_images
 from openhcs_core.session.manifests import sort_manifests
 from openhcs_core.session.output_names import remember_outputs
 from openhcs_core.session.plan_history import keep_replaced
+from openhcs_core.session.plan_indices import forget_plate_indices, jobs_of_others
 from openhcs_core.session.progress import NeededJob, PlannedRun, plan_run
-from openhcs_core.session.regrouped import read_cut, settle_regrouped
+from openhcs_core.session.regrouped import settle_regrouped
+from openhcs_core.session.run_claim import RunClaim, find_last_run
 from openhcs_core.session.run_end import end_run, forget_last_run
 from openhcs_core.session.shared_jobs import put_back_shared
 from openhcs_core.session.status import LastRun, PlateStatus, read_status
@@ -56,11 +56,13 @@ class RunSession:
     ----------
     config_path : str
         The config file.
+    plate : str, optional
+        The one plate of it to work on, beside runs of others; all unless given.
     """
 
-    def __init__(self, config_path: str = DEFAULT_CONFIG) -> None:
-        self._config_path = config_path
-        self._lock: RunLock | None = None
+    def __init__(self, config_path: str = DEFAULT_CONFIG, plate: str | None = None) -> None:
+        self._config_path, self._plate = config_path, plate
+        self._claim: RunClaim | None = None
         self._compilation: Compilation | None = None
 
     def compile(self) -> Compilation:
@@ -77,21 +79,32 @@ class RunSession:
         ConfigError
             Results were made with other versions, and the config refuses that.
         """
-        compilation = self._with_drift(compile_workflow(self._config_path))
-        lock = RunLock(_lock_path(compilation))
+        compilation, claim = self._compile()
+        compilation = self._with_drift(compilation)
         try:
-            self._compilation = self._write(compilation, lock)
+            self._compilation = self._write(compilation, claim)
         finally:
-            lock.close()
+            claim.close()
         check_space(self._compilation)
         return self._compilation
 
-    def _write(self, compilation: Compilation, lock: RunLock) -> Compilation:
+    def _compile(self) -> tuple[Compilation, RunClaim]:
+        """Compile; return it with the right to write, which is not taken yet."""
+        compilation = compile_workflow(self._config_path, self._plate)
+        return compilation, self._claim_of(compilation)
+
+    def _claim_of(self, compilation: Compilation) -> RunClaim:
+        compiled = compilation.compiled
+        plates = [plate.name for plate in compiled.plates]
+        return RunClaim(Path(compiled.results), plates, self._plate)
+
+    def _write(self, compilation: Compilation, claim: RunClaim) -> Compilation:
         files, results = compilation.files, compilation.compiled.results
-        if lock.take() or (changed_plans(files) and lock.take(_COMPILE_WAIT_S)):
+        if claim.take() or (changed_plans(files) and claim.take(_COMPILE_WAIT_S)):
             ahead = set_back_future_times(compilation.compiled)
             changed = {path: files[path] for path in changed_files(files)}
-            cut = read_cut(results)
+            if self._plate is None:
+                forget_plate_indices(Path(results))
             keep_replaced(compilation.compiled, list(changed))
             times = FileTimes(results)
             times.write(changed, compilation.compiled)
@@ -100,15 +113,17 @@ class RunSession:
             remove_unused_plans(compilation.compiled, times)
             sort_manifests(compilation.compiled, files)
             remove_manifests_of_lost_images(compilation.compiled)
-            settle_regrouped(compilation.compiled, files, cut)
+            settle_regrouped(compilation.compiled, files)
             return compilation if ahead is None else _warned(compilation, ahead)
         if differing := changed_plans(files):
             raise RunLockedError(
-                f"another run ({lock.owner()}) works on {results} and this config "
+                f"another run ({claim.owner()}) works on {results} and this config "
                 f"would change {len(differing)} of its files (first: {differing[0]}); "
                 "wait for it, or stop it"
             )
-        text = f"another run ({lock.owner()}) works on {results}; until it ends only -n is possible"
+        text = (
+            f"another run ({claim.owner()}) works on {results}; until it ends only -n is possible"
+        )
         return _warned(compilation, text)
 
     def _with_drift(self, compilation: Compilation) -> Compilation:
@@ -143,14 +158,16 @@ class RunSession:
             Another run has it, or changed the plans after this one read them.
         """
         compilation = self._compilation or self.compile()
-        lock = RunLock(_lock_path(compilation))
-        _take(lock, compilation)
+        claim = self._claim_of(compilation)
+        _take(claim, compilation)
         if changed_plans(compilation.files):
             raise RunLockedError("another run changed the plans meanwhile; run the command again")
-        os.environ[RUN_VARIABLE] = lock.sign()
-        self._lock = lock
-        take_over_jobs(compilation.compiled.results, cluster_name, logger or _logger)
-        remove_unfinished(compilation.compiled, compilation.cache_root)
+        os.environ[RUN_VARIABLE] = claim.sign()
+        self._claim = claim
+        results, told = compilation.compiled.results, logger or _logger
+        take_over_jobs(results, cluster_name, told, self._plate)
+        is_alone = self._plate is None
+        remove_unfinished(compilation.compiled, compilation.cache_root, is_alone=is_alone)
         forget_last_run(compilation.compiled)
         planned = plan_run(compilation.compiled, jobs)
         if any(targets for plate in planned.plates for targets in plate.todo.values()):
@@ -170,13 +187,12 @@ class RunSession:
         RunLockedError
             A live run works on this results folder.
         """
-        compilation = compile_workflow(self._config_path)
-        lock = RunLock(_lock_path(compilation))
+        compilation, claim = self._compile()
         try:
-            _take(lock, compilation)
-            yield self._write(compilation, lock)
+            _take(claim, compilation)
+            yield self._write(compilation, claim)
         finally:
-            lock.close()
+            claim.close()
 
     def end(self) -> str:
         """Write what came of the run; return it as text for people.
@@ -186,12 +202,15 @@ class RunSession:
         str
             Empty when the run never started.
         """
-        if self._lock is None or self._compilation is None:
+        if self._claim is None or self._compilation is None:
             return ""
-        forget_ended_jobs(self._compilation.compiled.results)
+        forget_ended_jobs(self._compilation.compiled.results, self._plate)
         put_back_shared(self._compilation.compiled)
-        text = end_run(self._compilation, LastRun(self._lock.signed))
-        return "\n".join(filter(None, (text, keep_cache_size(self._compilation))))
+        text = end_run(self._compilation, LastRun(self._claim.signed))
+        compiled = self._compilation.compiled
+        names = frozenset(plate.name for plate in compiled.plates)
+        others = jobs_of_others(Path(compiled.results), names)
+        return "\n".join(filter(None, (text, keep_cache_size(self._compilation, others))))
 
     def status(self) -> list[PlateStatus]:
         """Return what came of the last run, or comes of one that goes on; write nothing.
@@ -201,20 +220,35 @@ class RunSession:
         ErrorGroup, OpenHCSError
             Config or plates are wrong.
         """
-        compilation = compile_workflow(self._config_path)
-        path = _lock_path(compilation)
-        if not path.exists():  # nothing has run yet
-            return read_status(compilation, LastRun(inf))
-        lock = RunLock(path)
-        run = LastRun(lock.signed, is_live=not lock.take())
-        lock.close()  # nobody waits for this one while it reads
-        return read_status(compilation, run)
+        compilation = compile_workflow(self._config_path, self._plate)
+        results = Path(compilation.compiled.results)
+        return read_status(compilation, lambda plate: find_last_run(results, plate))
 
 
 @cache
-def session_for(config_path: str) -> RunSession:
-    """Return this process's session of a config, the same for every Snakefile that asks."""
-    return RunSession(config_path)
+def _session_for(config_path: str, plate: str | None) -> RunSession:
+    return RunSession(config_path, plate)
+
+
+def session_for(config_path: str, plate: object = None) -> RunSession:
+    """Return this process's session of a config, the same for every Snakefile that asks.
+
+    Parameters
+    ----------
+    plate : str or list, optional
+        The one plate to work on; see :func:`chosen_plate`.
+    """
+    return _session_for(config_path, chosen_plate(plate))
+
+
+def chosen_plate(plate: object) -> str | None:
+    """Return the name that ``--config plate=NAME`` gives, None without any.
+
+    Snakemake takes a name of digits for a number; in a list, ``plate=["007"]``, it stays text.
+    """
+    if isinstance(plate, list) and len(plate) == 1:
+        (plate,) = plate
+    return None if plate is None else str(plate)
 
 
 def _predict(compilation: Compilation, planned: PlannedRun) -> str:
@@ -233,14 +267,10 @@ def _warned(compilation: Compilation, text: str) -> Compilation:
     return replace(compilation, warnings=(*compilation.warnings, text))
 
 
-def _take(lock: RunLock, compilation: Compilation) -> None:
-    """Take the lock, or say who has it."""
-    if not lock.take(_START_WAIT_S):
+def _take(claim: RunClaim, compilation: Compilation) -> None:
+    """Take the right to run, or say who has it."""
+    if not claim.take(_START_WAIT_S):
         raise RunLockedError(
-            f"another run ({lock.owner()}) works on {compilation.compiled.results}; "
+            f"another run ({claim.owner()}) works on {compilation.compiled.results}; "
             "wait for it, or stop it"
         )
-
-
-def _lock_path(compilation: Compilation) -> Path:
-    return Path(compilation.compiled.results) / RUN_LOCK

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from openhcs_core.config import WorkflowConfig, load_yaml, validate
+from openhcs_core.config import WorkflowConfig, load_config, validate
 from openhcs_core.errors import ErrorGroup, OpenHCSError, render_error
-from openhcs_core.session.run_session import RunSession
+from openhcs_core.plan import plan_folder
+from openhcs_core.session.run_session import RunSession, chosen_plate
 from openhcs_core.storage import naming_full_disk
 
 
@@ -44,7 +45,20 @@ def cluster_name(workflow: Any) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def read_plan_index(config_path: str) -> Any:
-    """Return the compiled ``plan.json`` of a config's results folder."""
-    config = validate(WorkflowConfig, load_yaml(config_path))
-    return json.loads(Path(config.results, ".plan", "plan.json").read_bytes())
+def read_plan_index(config_path: str, plate: object = None) -> Any:
+    """Return the compiled ``plan.json`` of a config's results folder, and where its rules are.
+
+    Parameters
+    ----------
+    plate : str or list, optional
+        See :func:`~openhcs_core.session.session_for`.
+
+    Returns
+    -------
+    dict
+        The index, with the absolute path of the rules under ``rules``.
+    """
+    config = validate(WorkflowConfig, load_config(config_path))
+    folder = Path(config.results, plan_folder(chosen_plate(plate))).absolute()
+    index = json.loads((folder / "plan.json").read_bytes())
+    return {**index, "rules": str(folder / "rules.smk")}

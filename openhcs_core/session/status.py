@@ -1,6 +1,6 @@
 """What is done, what failed and why: read from manifests and failure records."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -125,12 +125,21 @@ class PlateStatus:
         return len({job.well for job in self.jobs if job.state == state and job.well})
 
 
-def read_status(compilation: Compilation, run: LastRun) -> list[PlateStatus]:
-    """Return what came of each plate."""
-    results = compilation.compiled.results
+def read_status(
+    compilation: Compilation, run: LastRun | Callable[[str], LastRun]
+) -> list[PlateStatus]:
+    """Return what came of each plate.
+
+    Parameters
+    ----------
+    run : LastRun or callable
+        The last run of all plates, or what tells that of one by its name.
+    """
+    results, plates = compilation.compiled.results, compilation.compiled.plates
+    runs = [run if isinstance(run, LastRun) else run(plate.name) for plate in plates]
     return [
-        _PlateReader(plate, f"{results}/{plate.name}", run, compilation.files).read()
-        for plate in compilation.compiled.plates
+        _PlateReader(plate, f"{results}/{plate.name}", last, compilation.files).read()
+        for plate, last in zip(plates, runs, strict=True)
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from openhcs_core.plan import KEPT_SINKS, CompiledPipeline
+from openhcs_core.session.files import plan_records
 from openhcs_core.storage import TEMPORARY_NAME
 
 _STORE_SUFFIX = ".ome.zarr"
@@ -15,7 +16,9 @@ _WELL_DEPTH = 2
 """Wells of an OME-Zarr plate lie in rows; unfinished fields lie in wells."""
 
 
-def remove_unfinished(compiled: CompiledPipeline, cache: Path) -> list[Path]:
+def remove_unfinished(
+    compiled: CompiledPipeline, cache: Path, *, is_alone: bool = True
+) -> list[Path]:
     """Remove what jobs of dead runs left, whatever step or well it was of.
 
     To be called by a run that holds the lock, before its first job. A job that outlives its
@@ -26,6 +29,8 @@ def remove_unfinished(compiled: CompiledPipeline, cache: Path) -> list[Path]:
     cache : Path
         The cache. Other runs may write into one that is not below the results: what is younger
         than a day stays there.
+    is_alone : bool
+        No run of another plate works on these results.
 
     Returns
     -------
@@ -33,8 +38,11 @@ def remove_unfinished(compiled: CompiledPipeline, cache: Path) -> list[Path]:
         What was removed.
     """
     results = Path(compiled.results)
-    found = list(_temporaries(results / ".plan"))
-    is_shared = not cache.is_relative_to(results.resolve())
+    records = [path for one in compiled.plates for path in plan_records(results, one.name)]
+    found = [path for folder in records for path in _temporaries(folder)]
+    if is_alone:
+        found = list(_temporaries(results / ".plan"))
+    is_shared = not is_alone or not cache.is_relative_to(results.resolve())
     oldest = time.time() - (_DAY_S if is_shared else 0)
     found += [path for path in _temporaries(cache) if _is_older(path, oldest)]
     for plate in compiled.plates:

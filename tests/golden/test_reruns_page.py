@@ -17,7 +17,7 @@ Give the same command again after any edit: what depends on it runs, and nothing
 It does not matter how Snakemake finds out. The same jobs run when its own records are gone
 (`.snakemake` deleted, or the results copied elsewhere with their times) and with
 `--rerun-triggers mtime`: plans of steps and index files of wells are inputs of rules, and each
-has the time of its content (`results/.plan/times.json` remembers times for content that comes
+has the time of its content (`results/.plan/times/` remembers times for content that comes
 back). A result whose manifest names another plan than today's does not count, and neither do
 kept images that lack a field.
 

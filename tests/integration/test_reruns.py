@@ -174,7 +174,8 @@ def test_a_job_that_outlives_its_run_writes_nothing_once_the_next_has_started(fi
         "import sys; from pathlib import Path; from openhcs_core.registry import RegistryService\n"
         "from openhcs_core.runtime import Job, RunLock, execute_step\n"
         "def load(ref):\n"
-        "    lock = RunLock(Path(sys.argv[1]).parent / '.plan/lock'); lock.take(); lock.sign()\n"
+        "    lock = RunLock(Path(sys.argv[1]).parent / '.plan/plates/demo/lock')\n"
+        "    lock.take(); lock.sign()\n"
         "    return RegistryService().load(ref)\n"
         "execute_step(Job(Path(sys.argv[1]), 'count'), 'B02', load)\n"
     )

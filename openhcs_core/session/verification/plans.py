@@ -28,13 +28,14 @@ from openhcs_core.plan import (
     table_path,
     table_plan_path,
 )
+from openhcs_core.session.plan_indices import plate_indices, whole_index
 from openhcs_core.session.verification.problems import PLAN_AGAIN, Problem
 from openhcs_core.storage import compare_bytes, first_difference
 
 P = TypeVar("P", bound=FrozenModel)
 
 PLAN_INDEX = ".plan/plan.json"
-_RULES = ".plan/rules.smk"
+_RULES = "rules.smk"
 _PREDICTED = ("conversions", "predictions", "resources")
 """What ``plan.json`` says of a plate that no result depends on and no plan file has."""
 
@@ -112,10 +113,10 @@ def find_results(path: Path) -> tuple[Path, str | None]:
     ConfigError
         It is neither.
     """
-    if (path / PLAN_INDEX).is_file():
+    if _has_index(path):
         return path, None
     above = path.parent if path.name not in ("", "..") else path.resolve().parent
-    if path.is_dir() and (above / PLAN_INDEX).is_file():
+    if path.is_dir() and _has_index(above):
         return above, path.resolve().name if path.name in ("", "..") else path.name
     raise ConfigError(
         f"{path} is no results folder: neither it nor the folder it is in has {PLAN_INDEX}; give "
@@ -124,9 +125,31 @@ def find_results(path: Path) -> tuple[Path, str | None]:
     )
 
 
+def _has_index(results: Path) -> bool:
+    return (results / PLAN_INDEX).is_file() or bool(plate_indices(results))
+
+
 def read_results(results: Path) -> PlannedResults:
-    """Read every plan file and compare ``plan.json`` and the rules with them."""
-    path = results / PLAN_INDEX
+    """Read every plan file and compare ``plan.json`` and the rules with them.
+
+    Plates that were run alone have these of their own, which are newer.
+    """
+    own = plate_indices(results)
+    whole = whole_index(results)
+    found = [_read_index(results, path) for path in own.values()]
+    if whole.is_file():
+        found.insert(0, _read_index(results, whole, frozenset(own)))
+    return PlannedResults(
+        {name: plate for one in found for name, plate in one.plates.items()},
+        tuple(problem for one in found for problem in one.problems),
+        is_readable=all(one.is_readable for one in found),
+    )
+
+
+def _read_index(
+    results: Path, path: Path, replaced: frozenset[str] = frozenset()
+) -> PlannedResults:
+    """Read the plans that an index names, except of plates with a newer one."""
     data = path.read_bytes()
     try:
         index = _PlanIndex.model_validate_json(data)
@@ -134,17 +157,20 @@ def read_results(results: Path) -> PlannedResults:
         damaged = Problem("altered", str(path), "an index of plans", "another content", PLAN_AGAIN)
         return PlannedResults({}, (damaged,), is_readable=False)
     plates = {
-        name: _PlateReader(results / name, entry).read(name) for name, entry in index.plates.items()
+        name: _PlateReader(results / name, entry).read(name)
+        for name, entry in index.plates.items()
+        if name not in replaced
     }
     problems: list[Problem] = []
-    if not any(plate.problems for plate in plates.values()):
+    is_whole = len(plates) == len(index.plates)  # else nothing reads this index any more
+    if is_whole and not any(plate.problems for plate in plates.values()):
         compiled = CompiledPipeline(results=index.results, plates=_in_order(plates, index))
         problems += _compare_index(path, data, emit_plan_index(compiled))
         if problems:
             return PlannedResults(plates, tuple(problems), is_readable=False)
         problems += [
             Problem(found.kind, str(found.path), found.expected, found.found, PLAN_AGAIN)
-            for found in compare_bytes(results / _RULES, emit_rules(compiled).encode())
+            for found in compare_bytes(path.with_name(_RULES), emit_rules(compiled).encode())
         ]
     return PlannedResults(plates, tuple(problems))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openhcs_core.config import LocatedDocument, PlateConfig, WorkflowConfig, load_yaml, validate
+from openhcs_core.config import LocatedDocument, PlateConfig, WorkflowConfig, load_config, validate
 from openhcs_core.errors import ConfigError
 from openhcs_core.session.files import write_files
 
@@ -89,7 +89,7 @@ class PlateRun:
     def command(self) -> list[str]:
         """What is called."""
         start = [sys.executable, "-m", "snakemake", "--snakefile", self.options.snakefile]
-        config = ["--config", f"config={self.config}"]
+        config = ["--config", f"config={self.config}", plate_argument(self.name)]
         return [*start, *_ALWAYS, *self.options.arguments, *config]
 
     def run(self) -> int:
@@ -111,6 +111,11 @@ class PlateRun:
             except BaseException:
                 _stop(process)
                 raise
+
+
+def plate_argument(name: str) -> str:
+    """Return what tells the workflow to do one plate: in a list a name of digits stays text."""
+    return f'plate=["{name}"]'
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
@@ -198,7 +203,7 @@ def _config(
 def _settings(options: WatchOptions) -> dict[str, Any]:
     if options.settings is None:
         return {}
-    data = load_yaml(options.settings).data
+    data = load_config(options.settings).data
     if not isinstance(data, dict):
         raise ConfigError(f"{options.settings}: expected settings (key: value) as in a config")
     return data

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from openhcs_core.errors import ErrorGroup, OpenHCSError, render_error, shortened
 from openhcs_core.microscopes import AUTO, PlateIndex, find_claims, get_handler, select_wells
-from openhcs_core.plan import RUN_LOCK
 from openhcs_core.planes import PlaneKey
-from openhcs_core.runtime import RunLock
 from openhcs_core.session.compiling import compile_workflow
 from openhcs_core.session.files import changed_files
-from openhcs_core.session.status import LastRun, PlateStatus, read_status
+from openhcs_core.session.run_claim import find_last_run, find_owner
+from openhcs_core.session.status import PlateStatus, read_status
 from openhcs_core.session.watch.changes import Changes, find_changes
 from openhcs_core.session.watch.plate_runs import (
     PlateRun,
@@ -147,15 +146,11 @@ def _state_of_run(name: str, config: str, options: WatchOptions, waits: str) -> 
         What is to come, of a plate that is not finished.
     """
     compilation = compile_workflow(config)
-    lock_path = Path(compilation.compiled.results) / RUN_LOCK
-    run = LastRun(float("inf"))
-    if lock_path.exists():
-        lock = RunLock(lock_path)
-        run = LastRun(lock.signed, is_live=not lock.take())
-        owner = lock.owner()
-        lock.close()
-        if run.is_live:
-            return PlateState(name, Stage.BUSY, f"another run ({owner}) works on these results")
+    results = Path(compilation.compiled.results)
+    run = find_last_run(results, name)
+    if run.is_live:
+        owner = find_owner(results, name)
+        return PlateState(name, Stage.BUSY, f"another run ({owner}) works on these results")
     (status,) = read_status(compilation, run)
     count = f"{len(status.plate.wells)} wells"
     if status.is_done:

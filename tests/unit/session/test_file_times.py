@@ -28,7 +28,7 @@ def _age(path=PLAN):
     _write("first", path)
     old = Path(path).stat().st_mtime_ns - 10**10
     os.utime(path, ns=(old, old))
-    times = Path("results/.plan/times.json")
+    times = Path("results/.plan/times/demo.json")
     text = times.read_text()
     times.write_text(text.replace(text.split(",")[1], str(old)))
     return old
@@ -58,7 +58,7 @@ def test_a_file_that_others_wrote_has_no_past():
 @pytest.mark.parametrize("record", ['{"demo/plan/count.json": 3}', "[", None])
 def test_a_damaged_or_lost_record_is_begun_again_with_the_times_of_files(record):
     first = _age()
-    times = Path("results/.plan/times.json")
+    times = Path("results/.plan/times/demo.json")
     times.unlink() if record is None else times.write_text(record)
     _write("second")
     assert _write("first") == first
@@ -67,7 +67,7 @@ def test_a_damaged_or_lost_record_is_begun_again_with_the_times_of_files(record)
 def test_only_what_rules_read_is_recorded():
     _write("text", "results/.plan/plan.json")
     _write("text", "results/demo/workspace/location.json")
-    assert not Path("results/.plan/times.json").exists()
+    assert not Path("results/.plan/times/demo.json").exists()
 
 
 def test_it_is_known_when_a_file_appeared():
@@ -83,4 +83,4 @@ def test_many_versions_keep_the_first_time():
     for number in range(20):
         _write(str(number))
     assert FileTimes("results").first(PLAN) == first
-    assert Path("results/.plan/times.json").stat().st_size < 1000
+    assert Path("results/.plan/times/demo.json").stat().st_size < 1000
