@@ -23,6 +23,7 @@ _COMMANDS = {
     "profiles": "openhcs_core.cli.profiles_command:profiles_command",
     "rerun": "openhcs_core.cli.rerun_command:rerun_command",
     "rocrate": "openhcs_core.cli.rocrate_command:rocrate_command",
+    "run": "openhcs_core.cli.run_command:run_command",
     "run-step": "openhcs_core.cli.run_step_command:run_step_command",
     "status": "openhcs_core.cli.status_command:status_command",
     "verify": "openhcs_core.cli.verify_command:verify_command",
@@ -39,6 +40,7 @@ _SUMMARIES = {
     "profiles": "Put Snakemake profiles where snakemake --profile finds them.",
     "rerun": "Repeat the run of a crate and compare results.",
     "rocrate": "Describe a plate's results as a Workflow Run RO-Crate.",
+    "run": "Run many plates, each by a snakemake of its own where one would be too large.",
     "run-step": "Do one step for one well: what every generated rule calls.",
     "status": "Show what is done, what failed and why.",
     "verify": "Compare results with what their jobs wrote.",
@@ -70,8 +72,8 @@ class _LazyGroup(click.Group):
 def cli() -> None:
     """High-content screening pipelines, compiled to Snakemake workflows.
 
-    Runs are started with snakemake; this command looks at plates, checks pipelines and
-    is what every job calls.
+    Runs are started with snakemake, those of many plates with `run`; this command looks at
+    plates, checks pipelines and is what every job calls.
 
     \b
     Examples:

@@ -2,11 +2,15 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import click
 
+from openhcs_core.config import WorkflowConfig, load_config, validate
 from openhcs_core.errors import shortened
 from openhcs_core.session import DEFAULT_CONFIG, PlateStatus, RunSession
+from openhcs_core.session.hours import read_hours
 from openhcs_core.session.progress import UnitState, draw_grid
 
 _LAST_COUNTS = ("done", "not run", "running", "failed")
@@ -19,7 +23,8 @@ def status_command(config: str, *, as_json: bool) -> None:
     """Draw each plate, and say what failed and why, during a run or after it.
 
     A letter a well: D done, R running, F failed, . waiting. Nothing is written.
-    At the end of a run the same stands in results/<plate>/status.csv.
+    At the end of a run the same stands in results/<plate>/status.csv. --json has the hours of
+    cores and GPUs too that the results of each plate took.
 
     \b
     Example:
@@ -27,9 +32,22 @@ def status_command(config: str, *, as_json: bool) -> None:
     """
     plates = RunSession(config).status()
     if as_json:
-        print(json.dumps({p.plate.name: [asdict(job) for job in p.jobs] for p in plates}, indent=1))
+        results = Path(validate(WorkflowConfig, load_config(config)).results)
+        data = {one.plate.name: _as_data(one, results / one.plate.name) for one in plates}
+        print(json.dumps(data, indent=1))
         return
     _draw(plates)
+
+
+def _as_data(status: PlateStatus, folder: Path) -> dict[str, Any]:
+    hours = read_hours(status.plate, folder)
+    return {
+        "wells": len(status.plate.wells),
+        "done": status.count("done"),
+        "cpu_h": round(hours.cpu_h, 7),
+        "gpu_h": round(hours.gpu_h, 7),
+        "jobs": [asdict(job) for job in status.jobs],
+    }
 
 
 def _draw(plates: list[PlateStatus]) -> None:

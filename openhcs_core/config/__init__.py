@@ -3,6 +3,7 @@
 from openhcs_core.config.base import FrozenModel
 from openhcs_core.config.environment import (
     GPU_VARIABLE,
+    LIFELINE_VARIABLE,
     NO_GPU_VARIABLE,
     RUN_VARIABLE,
     GivenGpus,
@@ -12,6 +13,7 @@ from openhcs_core.config.environment import (
     is_without_gpu_backends,
     run_of_this_job,
     slurm_job,
+    take_lifeline,
 )
 from openhcs_core.config.filename_pattern import compile_pattern
 from openhcs_core.config.generic import GenericConfig
@@ -53,6 +55,7 @@ from openhcs_core.config.yaml_ import KeyPath, LocatedDocument, load_yaml, rende
 __all__ = [
     "GPU_VARIABLE",
     "LIBRARIES",
+    "LIFELINE_VARIABLE",
     "NO_GPU_VARIABLE",
     "RUN_VARIABLE",
     "ZARR_GROUP_FILES",
@@ -95,5 +98,6 @@ __all__ = [
     "resolve_pipeline",
     "run_of_this_job",
     "slurm_job",
+    "take_lifeline",
     "validate",
 ]

@@ -15,6 +15,8 @@ GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
 """The devices that a process sees: set by schedulers, and for workers that have one each."""
 GIVEN_GPUS_VARIABLE = "OPENHCS_GIVEN_GPUS"
 """Set by a job for the jobs it starts: what its own variable for GPUs was before it changed it."""
+LIFELINE_VARIABLE = "OPENHCS_LIFELINE"
+"""Set for runs that a command of ours starts: what they listen to, so that they end with it."""
 
 _GPU_VARIABLES = (GPU_VARIABLE, "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _NOBODY_SAID = "unset"
@@ -39,6 +41,12 @@ def is_without_gpu_backends() -> bool:
 def run_of_this_job() -> str | None:
     """Return the run that started this process, None when it was started by hand."""
     return os.environ.get(RUN_VARIABLE) or None
+
+
+def take_lifeline() -> int | None:
+    """Return the file descriptor that this process is to listen to, once: its jobs have none."""
+    value = os.environ.pop(LIFELINE_VARIABLE, "")
+    return int(value) if value.isdecimal() else None
 
 
 class GivenGpus(NamedTuple):

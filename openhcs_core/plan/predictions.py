@@ -57,6 +57,8 @@ class Measurement(FrozenModel):
         Most memory that the process had, in 2**20 bytes.
     kept_bytes : int
         Size of the images it kept, as they are on disk.
+    gpus : int
+        How many GPUs it held.
     """
 
     digest: str
@@ -65,6 +67,7 @@ class Measurement(FrozenModel):
     cpu_s: float
     peak_mb: int
     kept_bytes: int = 0
+    gpus: int = 0
 
 
 class StepPrediction(FrozenModel):

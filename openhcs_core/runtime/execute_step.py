@@ -123,7 +123,7 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
             folder = None if plan.store is None else kept_folder(job, plan, well)
             unread = work.unread if plan.source is None else None
             remember(job, manifest, computed.files, folder, unread)
-            stopwatch.write(job.plate_dir, plan, well, folder)
+            stopwatch.write(job.plate_dir, plan, well, folder, len(means.device.names))
 
 
 def restore_step(job: Job, well: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from openhcs_core.runtime.manifest import FileRecord
 from openhcs_core.storage import naming_full_disk, replace_file
 from openhcs_core.storage.atomic import temporary_name
+from openhcs_core.storage.system_errors import naming_target
 
 _READ_ONLY = 0o444
 _CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -121,8 +122,10 @@ def link_or_copy(source: Path, target: Path) -> None:
     ------
     DiskFullError
         There is no room for a copy.
+    StorageAccessError
+        The system does not let it be made, as in a cache that others own.
     """
-    with naming_full_disk(target):
+    with naming_full_disk(target), naming_target(target, source):
         target.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             try:

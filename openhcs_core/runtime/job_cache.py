@@ -7,6 +7,7 @@ cache beside the images; what is gone is computed again.
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,7 +124,8 @@ class JobCache:
         if len(found) < len(files) or not all(map(self.images.has, record.kept.values())):
             logger.info("the result of an equal job is in the cache, but not whole: computing")
             return None
-        path.touch()  # when it was last of use
+        with suppress(PermissionError):  # of another user, whose files only they may change
+            path.touch()  # when it was last of use
         return JobResult(record, found)
 
     def put(

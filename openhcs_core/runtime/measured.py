@@ -29,7 +29,9 @@ class Stopwatch:
             logger.debug("the peak of memory is that of the whole process here")
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
-    def write(self, plate_dir: Path, plan: StepPlan, well: str, kept_folder: Path | None) -> None:
+    def write(
+        self, plate_dir: Path, plan: StepPlan, well: str, kept_folder: Path | None, gpus: int = 0
+    ) -> None:
         """Write what it measured; a record that cannot be written fails nothing.
 
         Parameters
@@ -40,6 +42,8 @@ class Stopwatch:
             What was done.
         kept_folder : Path or None
             Where the images are that were kept.
+        gpus : int
+            How many GPUs the job held.
         """
         kept = () if kept_folder is None else kept_folder.rglob("*")
         measured = Measurement(
@@ -48,6 +52,7 @@ class Stopwatch:
             wall_s=round(time.perf_counter() - self._wall, 3),
             cpu_s=round(time.process_time() - self._cpu, 3),
             peak_mb=_peak_mb(),
+            gpus=gpus,
             kept_bytes=sum(path.stat().st_size for path in kept if path.is_file()),
         )
         path = plate_dir / measurement_path(plan.step_name, well)

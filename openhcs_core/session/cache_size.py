@@ -142,10 +142,19 @@ def trim_cache(
     entries = sorted(_entries(root, sizes, current), key=lambda one: (one.rank, one.used_s))
     oldest = None if limits.unused_s is None else time.time() - limits.unused_s
     gone = choose(entries, {path: size for path, (size, _) in sizes.items()}, goal, oldest)
-    for path in () if dry_run else gone:
-        path.unlink(missing_ok=True)
+    if not dry_run:
+        gone = [path for path in gone if _remove(path)]
     freed = sum(sizes[path][0] for path in gone)
     return Trimmed(len(gone), freed, total - freed)
+
+
+def _remove(path: Path) -> bool:
+    """Remove a file; return whether it is gone: in a cache of several users, theirs may stay."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        return False
+    return True
 
 
 def choose(

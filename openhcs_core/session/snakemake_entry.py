@@ -9,6 +9,7 @@ from typing import Any
 from openhcs_core.config import WorkflowConfig, load_config, validate
 from openhcs_core.errors import ErrorGroup, OpenHCSError, render_error
 from openhcs_core.plan import plan_folder
+from openhcs_core.session.child_runs import end_with_starter
 from openhcs_core.session.run_session import RunSession, chosen_plate
 from openhcs_core.storage import naming_full_disk
 
@@ -19,6 +20,7 @@ def compile_for_snakemake(session: RunSession) -> None:
     The folder of this Python's commands is put on PATH, so that jobs find ``openhcs-core``
     when snakemake is called by its path, without an activated environment.
     """
+    end_with_starter()
     commands = str(Path(sys.executable).parent)
     if commands not in os.environ.get("PATH", "").split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([commands, os.environ.get("PATH", "")])

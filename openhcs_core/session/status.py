@@ -128,13 +128,7 @@ class PlateStatus:
 def read_status(
     compilation: Compilation, run: LastRun | Callable[[str], LastRun]
 ) -> list[PlateStatus]:
-    """Return what came of each plate.
-
-    Parameters
-    ----------
-    run : LastRun or callable
-        The last run of all plates, or what tells that of one by its name.
-    """
+    """Return what came of each plate; `run` is the last one of all, or tells that of a plate."""
     results, plates = compilation.compiled.results, compilation.compiled.plates
     runs = [run if isinstance(run, LastRun) else run(plate.name) for plate in plates]
     return [

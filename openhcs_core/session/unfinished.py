@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from openhcs_core.plan import KEPT_SINKS, CompiledPipeline
@@ -90,4 +91,5 @@ def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)  # a job that lives on may still write into it
     else:
-        path.unlink(missing_ok=True)
+        with suppress(PermissionError):  # of another user, in a cache that they share
+            path.unlink(missing_ok=True)

@@ -210,7 +210,7 @@ def _status(project):
     run = subprocess.run(
         command, capture_output=True, text=True, cwd=project.folder, check=True, timeout=60
     )
-    return {row["well"]: row for row in json.loads(run.stdout)["demo"]}
+    return {row["well"]: row for row in json.loads(run.stdout)["demo"]["jobs"]}
 
 
 def test_status_before_during_and_after_a_run_that_is_killed(project):

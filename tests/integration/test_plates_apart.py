@@ -54,7 +54,7 @@ def test_plates_run_beside_each_other_give_what_one_run_of_all_gives(plates, tmp
     assert verified.returncode == 0, verified.stdout
     assert verified.stdout.startswith("4 wells"), verified.stdout
     status = one.command("status")
-    assert status.stdout.count("done") == 2, status.stdout
+    assert status.stdout.count(": 2 wells: 2 done") == 2, status.stdout
 
     # neither way of running makes the other do anything again
     for project, arguments in [(one, ()), (one, ("--config", 'plate=["007"]'))]:

@@ -2,9 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +9,10 @@ from typing import Any
 
 from openhcs_core.config import LocatedDocument, PlateConfig, WorkflowConfig, load_config, validate
 from openhcs_core.errors import ConfigError
+from openhcs_core.session.child_runs import ChildRun, find_snakefile, snakemake_command, wait_for
 from openhcs_core.session.files import write_files
 
 WATCH_FOLDER = ".watch"
-_SNAKEFILES = ("Snakefile", "workflow/Snakefile")
-_STOP_S = 30.0
-_ALWAYS = ("--keep-going", "--rerun-incomplete", "--nolock", "--scheduler", "greedy")
-"""What the profile `default` says, for folders that have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +82,8 @@ class PlateRun:
     @property
     def command(self) -> list[str]:
         """What is called."""
-        start = [sys.executable, "-m", "snakemake", "--snakefile", self.options.snakefile]
-        config = ["--config", f"config={self.config}", plate_argument(self.name)]
-        return [*start, *_ALWAYS, *self.options.arguments, *config]
+        options = self.options
+        return snakemake_command(options.snakefile, options.arguments, self.config, self.name)
 
     def run(self) -> int:
         """Run it to its end; return snakemake's exit code.
@@ -98,35 +91,7 @@ class PlateRun:
         A KeyboardInterrupt is handed on: snakemake and its jobs get SIGINT, as from a terminal,
         and are waited for.
         """
-        with Path(self.log).open("ab") as log:
-            process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            try:
-                return process.wait()
-            except BaseException:
-                _stop(process)
-                raise
-
-
-def plate_argument(name: str) -> str:
-    """Return what tells the workflow to do one plate: in a list a name of digits stays text."""
-    return f'plate=["{name}"]'
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is not None:
-            return
-        os.killpg(process.pid, number)
-        try:
-            process.wait(_STOP_S)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            continue
+        return wait_for(ChildRun(self.command, Path(self.log)))
 
 
 def check_options(folder: Path, pipeline: str, snakefile: str | None) -> str:
@@ -141,15 +106,7 @@ def check_options(folder: Path, pipeline: str, snakefile: str | None) -> str:
         raise ConfigError(f"{folder} is no folder; expected one that plates are copied into")
     if not Path(pipeline).is_file():
         raise ConfigError(f"pipeline {pipeline} is not there; `openhcs-core init PLATE` writes one")
-    beside = Path(__file__).parents[3]
-    choices = [snakefile] if snakefile else [*_SNAKEFILES, str(beside / "Snakefile")]
-    found = next((path for path in choices if Path(path).is_file()), None)
-    if found is None:
-        raise ConfigError(
-            f"no Snakefile: looked for {', '.join(choices)}; run this where your workflow is, or "
-            "give --snakefile"
-        )
-    return found
+    return find_snakefile(snakefile)
 
 
 def write_config(

@@ -1,0 +1,158 @@
+"""Runs of snakemake that a command of ours starts, and that end with it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from openhcs_core.config import LIFELINE_VARIABLE, take_lifeline
+from openhcs_core.errors import ConfigError
+
+_SNAKEFILES = ("Snakefile", "workflow/Snakefile")
+_STOP_S = 30.0
+_POLL_S = 0.1
+_ALWAYS = ("--keep-going", "--rerun-incomplete", "--nolock", "--scheduler", "greedy")
+"""What the profile `default` says, for folders that have none."""
+
+
+def find_snakefile(snakefile: str | None) -> str:
+    """Return the Snakefile to use: the one given, the one here, or that of this software.
+
+    Raises
+    ------
+    ConfigError
+        There is none.
+    """
+    beside = Path(__file__).parents[2]
+    choices = [snakefile] if snakefile else [*_SNAKEFILES, str(beside / "Snakefile")]
+    found = next((path for path in choices if Path(path).is_file()), None)
+    if found is None:
+        raise ConfigError(
+            f"no Snakefile: looked for {', '.join(choices)}; run this where your workflow is, or "
+            "give --snakefile"
+        )
+    return found
+
+
+def snakemake_command(
+    snakefile: str, arguments: Sequence[str], config: str, plate: str | None = None
+) -> list[str]:
+    """Return what runs a config, or one plate of it.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        For snakemake.
+    """
+    start = [sys.executable, "-m", "snakemake", "--snakefile", snakefile]
+    # in a list a name of digits stays text
+    one = [] if plate is None else [f'plate=["{plate}"]']
+    return [*start, *_ALWAYS, *arguments, "--config", f"config={config}", *one]
+
+
+class ChildRun:
+    """A run of snakemake in a group of processes of its own; its output is appended to a log.
+
+    It is interrupted when the process that started it dies, however that is: then nothing holds
+    the other end of a pipe that it listens to (:func:`end_with_starter`).
+    """
+
+    def __init__(self, command: Sequence[str], log: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        listening, self._lifeline = os.pipe()
+        with log.open("ab") as out, _listening_to_interrupts():
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=(listening,),
+                env={**os.environ, LIFELINE_VARIABLE: str(listening)},
+            )
+        os.close(listening)
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+        if self._code is None and (code := self._process.poll()) is not None:
+            os.close(self._lifeline)
+            self._code = code
+        return self._code
+
+    def send(self, number: int) -> None:
+        """Send a signal to it and its jobs."""
+        if self.poll() is None:
+            os.killpg(self._process.pid, number)
+
+
+@contextmanager
+def _listening_to_interrupts() -> Iterator[None]:
+    """Let programs that the block starts not ignore SIGINT, as shells have it for `command &`."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def wait_for(run: ChildRun) -> int:
+    """Wait until a run has ended; return its exit code.
+
+    A KeyboardInterrupt is handed on: snakemake and its jobs get SIGINT, as from a terminal, and
+    are waited for.
+    """
+    try:
+        while (code := run.poll()) is None:
+            time.sleep(_POLL_S)
+    except BaseException:
+        stop([run])
+        raise
+    return code
+
+
+def stop(runs: Sequence[ChildRun]) -> None:
+    """End some runs together: as from a terminal, then as at a shutdown, then at once."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        for run in runs:
+            run.send(number)
+        deadline = time.monotonic() + _STOP_S
+        try:
+            while _are_any_left(runs) and time.monotonic() < deadline:
+                time.sleep(_POLL_S)
+        except KeyboardInterrupt:  # who asks again does not want to wait
+            continue
+        if not _are_any_left(runs):
+            return
+
+
+def _are_any_left(runs: Sequence[ChildRun]) -> bool:
+    left = [run for run in runs if run.poll() is None]
+    return bool(left)
+
+
+def end_with_starter() -> None:
+    """Interrupt this process when the one that started it as a :class:`ChildRun` is gone."""
+    descriptor = take_lifeline()
+    if descriptor is not None:
+        threading.Thread(target=_listen, args=(descriptor,), daemon=True).start()
+
+
+def _listen(descriptor: int) -> None:
+    try:
+        os.read(descriptor, 1)  # nobody writes: it returns when the other end is closed
+    except OSError:  # it is not open here
+        return
+    if os.getpgrp() == os.getpid():  # its jobs too, as from a terminal
+        os.killpg(os.getpgrp(), signal.SIGINT)
+    else:
+        os.kill(os.getpid(), signal.SIGINT)

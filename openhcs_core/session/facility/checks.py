@@ -1,0 +1,65 @@
+"""Each plate of a config is compiled by itself first: what is wrong with one is known at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from openhcs_core.config import WorkflowConfig, load_config, validate
+from openhcs_core.errors import ConfigError, ErrorGroup, InputDataError, OpenHCSError, shortened
+from openhcs_core.plan import RunTotals
+from openhcs_core.session.compiling import compile_workflow
+from openhcs_core.session.totals import GB, all_wells, total
+
+
+@dataclass(frozen=True)
+class CheckedPlate:
+    """A plate that can be run, or what is wrong with it.
+
+    Attributes
+    ----------
+    name : str
+        As in the config.
+    wells, jobs : int
+        Of a run from nothing.
+    totals : RunTotals or None
+        What that is predicted to take.
+    error : OpenHCSError, ErrorGroup or None
+        Why it cannot be run.
+    """
+
+    name: str
+    wells: int = 0
+    jobs: int = 0
+    totals: RunTotals | None = None
+    error: OpenHCSError | ErrorGroup | None = None
+
+
+def plates_to_run(config_path: str, names: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the results folder of a config and its plates, or those of them that are named.
+
+    Raises
+    ------
+    ErrorGroup, ConfigError
+        The config is wrong: nothing is run then. It has no plate of a name.
+    """
+    config = validate(WorkflowConfig, load_config(config_path))
+    for name in names:
+        if name not in config.plates:
+            raise ConfigError(f"no plate {name!r}; the config has {shortened(list(config.plates))}")
+    return config.results.rstrip("/"), [
+        name for name in config.plates if not names or name in names
+    ]
+
+
+def check_plate(config_path: str, name: str) -> CheckedPlate:
+    """Compile one plate; write nothing, and keep nothing of it."""
+    try:
+        compilation = compile_workflow(config_path, name)
+    except (OpenHCSError, ErrorGroup) as error:
+        return CheckedPlate(name, error=error)
+    except OSError as error:  # a folder that may not be read, a share that is away
+        problem = InputDataError(f"plate {name!r}: {error.filename}: {error.strerror or error}")
+        return CheckedPlate(name, error=problem)
+    (plan,) = compilation.compiled.plates
+    cache_bytes = compilation.config.storage.cache_gb * GB
+    totals = total([(plan, all_wells(plan))], cache_bytes)
+    return CheckedPlate(name, len(plan.wells), plan.job_count, totals)

@@ -1,0 +1,175 @@
+"""What came of each plate, and the table of them."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from openhcs_core.errors import (
+    EXIT_DEFECT,
+    EXIT_DONE,
+    ErrorGroup,
+    OpenHCSError,
+    render_error,
+)
+from openhcs_core.session.compiling import compile_workflow
+from openhcs_core.session.facility.checks import CheckedPlate
+from openhcs_core.session.hours import read_hours
+from openhcs_core.session.run_claim import find_last_run
+from openhcs_core.session.status import PlateStatus, read_status
+from openhcs_core.storage import replace_file
+
+SUMMARY = "plates.csv"
+"""Below the results folder."""
+
+State = Literal["done", "failed", "broken", "stopped", "waiting", "looked at"]
+_FINE = frozenset({"done", "looked at"})
+_TOTAL = re.compile(rb"^total +(\d+)$", re.MULTILINE)
+"""The last line of the table of jobs that a dry run prints; there is none when all is done."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A line of ``plates.csv``.
+
+    Attributes
+    ----------
+    plate : str
+        Its name.
+    state : str
+        ``done``; ``failed``: something of it failed; ``broken``: it cannot be compiled, so
+        nothing was tried; ``stopped``, ``waiting``: the command was ended before;
+        ``looked at``: by a dry run.
+    wells, wells_done, wells_failed, jobs : int
+        Jobs are those of a run from nothing; of a dry run, those to do.
+    cpu_h, gpu_h : float
+        Hours that its results took (:class:`~openhcs_core.session.hours.PlateHours`).
+    wall_s : float
+        How long this command's run of it took.
+    exit_code : int
+        0, or that of what went wrong first.
+    reason, log : str
+        Of the first failure; the log is what snakemake said.
+    """
+
+    plate: str
+    state: State
+    wells: int = 0
+    wells_done: int = 0
+    wells_failed: int = 0
+    jobs: int = 0
+    cpu_h: float = 0.0
+    gpu_h: float = 0.0
+    wall_s: float = 0.0
+    exit_code: int = EXIT_DONE
+    reason: str = ""
+    log: str = ""
+
+
+def broken_outcome(checked: CheckedPlate, error: OpenHCSError | ErrorGroup) -> Outcome:
+    """Return the outcome of a plate that cannot be compiled."""
+    text = render_error(error).removeprefix("error: ")
+    return Outcome(checked.name, "broken", exit_code=error.exit_code, reason=text)
+
+
+@dataclass(frozen=True)
+class ChildOutcome:
+    """A snakemake that has ended.
+
+    Attributes
+    ----------
+    code : int
+        Its exit code.
+    wall_s : float
+        How long it took.
+    log : str
+        What it said.
+    is_of_one : bool
+        It did one plate, so that its exit code is that plate's.
+    """
+
+    code: int
+    wall_s: float
+    log: str
+    is_of_one: bool
+
+
+def read_outcome(config: str, checked: CheckedPlate, child: ChildOutcome) -> Outcome:
+    """Return what came of a plate's run, read from its results."""
+    try:
+        compilation = compile_workflow(config, checked.name)
+    except (OpenHCSError, ErrorGroup) as error:  # it changed meanwhile
+        return broken_outcome(checked, error)
+    results = Path(compilation.compiled.results)
+    (status,) = read_status(compilation, lambda plate: find_last_run(results, plate))
+    hours = read_hours(status.plate, results / checked.name)
+    is_done = status.is_done and (child.code == EXIT_DONE or not child.is_of_one)
+    return Outcome(
+        plate=checked.name,
+        state="done" if is_done else "failed",
+        wells=len(status.plate.wells),
+        wells_done=status.count("done"),
+        wells_failed=status.count("failed"),
+        jobs=status.plate.job_count,
+        cpu_h=round(hours.cpu_h, 7),
+        gpu_h=round(hours.gpu_h, 7),
+        wall_s=round(child.wall_s, 1),
+        exit_code=EXIT_DONE if is_done else _exit_code(status, child.code),
+        reason="" if is_done else _reason(status, child.code),
+        log=child.log,
+    )
+
+
+def dry_outcome(plates: Sequence[CheckedPlate], child: ChildOutcome, log_start: int) -> Outcome:
+    """Return what a dry run said.
+
+    Parameters
+    ----------
+    log_start : int
+        Where in the log this run begins, in bytes.
+    """
+    with Path(child.log).open("rb") as stream:
+        stream.seek(log_start)
+        found = _TOTAL.findall(stream.read())
+    return Outcome(
+        plate=plates[0].name if child.is_of_one else f"{len(plates)} plates",
+        state="failed" if child.code else "looked at",
+        wells=sum(plate.wells for plate in plates),
+        jobs=int(found[-1]) if found else 0,
+        wall_s=round(child.wall_s, 1),
+        exit_code=child.code,
+        reason=f"snakemake ended with {child.code}; its log says why" if child.code else "",
+        log=child.log,
+    )
+
+
+def _exit_code(status: PlateStatus, code: int) -> int:
+    """Return that of the first job that failed, else snakemake's."""
+    failed = [job.exit_code for job in status.failed if job.exit_code]
+    return failed[0] if failed else code or EXIT_DEFECT
+
+
+def _reason(status: PlateStatus, code: int) -> str:
+    for job in status.failed:
+        return f"{job.well or 'plate'}, step {job.step!r}: {job.reason}"
+    return f"snakemake ended with {code} before all was done; its log says why"
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """Return 0 when every plate is done, else the exit code of the first that is not."""
+    return next((one.exit_code or EXIT_DEFECT for one in outcomes if one.state not in _FINE), 0)
+
+
+def write_outcomes(results: str, outcomes: Sequence[Outcome]) -> str:
+    """Write ``plates.csv``; return its path."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(field.name for field in fields(Outcome))
+    writer.writerows(astuple(one) for one in outcomes)
+    path = f"{results}/{SUMMARY}"
+    with replace_file(path, durable=False) as stream:
+        stream.write(text.getvalue().encode())
+    return path
