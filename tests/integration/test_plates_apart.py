@@ -38,6 +38,7 @@ def _start(project, plate):
     )
 
 
+@pytest.mark.thorough
 def test_plates_run_beside_each_other_give_what_one_run_of_all_gives(plates, tmp_path):
     one = plates.copy_to(tmp_path / "one")
     together = plates.copy_to(tmp_path / "together")
@@ -64,6 +65,7 @@ def test_plates_run_beside_each_other_give_what_one_run_of_all_gives(plates, tmp
     assert not list((one.folder / "results/.plan/plates").glob("b/plan.json"))
 
 
+@pytest.mark.thorough
 def test_a_plate_that_is_being_run_is_not_run_twice_and_keeps_a_run_of_all_away(plates, tmp_path):
     project = plates.copy_to(tmp_path / "busy")
     assert project.command("compile").returncode == 0
