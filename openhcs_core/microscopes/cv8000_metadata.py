@@ -10,7 +10,7 @@ from openhcs_core.microscopes.numbers import finite
 from openhcs_core.microscopes.wells import well_name
 from openhcs_core.microscopes.xml_ import local_name, read_xml
 from openhcs_core.storage import PlateSource
-from openhcs_core.storage.locations import is_inside
+from openhcs_core.storage.plate_source import is_inside
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element  # the type alone

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from openhcs_core.errors import InputDataError
 from openhcs_core.storage import Entry, PlateSource, is_folder
-from openhcs_core.storage.locations import FileStatus, is_inside
+from openhcs_core.storage.plate_source import FileStatus, is_inside
 
 TIFF_ENDINGS = (".tif", ".tiff")
 _MOST_FOLDERS = 200

@@ -13,7 +13,7 @@ from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes.plate_index import PlateIndex
 from openhcs_core.storage import parse_json
 from openhcs_core.storage.backends.virtual_workspace import SourceRef, VirtualWorkspaceBackend
-from openhcs_core.storage.locations import is_inside
+from openhcs_core.storage.plate_source import is_inside
 
 METADATA_FILENAME = "openhcs_metadata.json"
 IMAGES_FOLDER = "images"

@@ -16,7 +16,7 @@ from openhcs_core.storage import (
     metadata_file,
     read_json,
 )
-from openhcs_core.storage.locations import FileStatus, is_inside
+from openhcs_core.storage.plate_source import FileStatus, is_inside
 
 GROUP_FILES = {"zarr.json": "0.5", ".zattrs": "0.4"}
 """Where a group's attributes are, and the version of OME-Zarr that has them there."""

@@ -32,14 +32,7 @@ from openhcs_core.storage.checking import (
 from openhcs_core.storage.disk_space import naming_full_disk
 from openhcs_core.storage.filemanager import FileManager
 from openhcs_core.storage.host_arrays import host_array
-from openhcs_core.storage.locations import (
-    Entry,
-    LocalPlate,
-    PlateSource,
-    absolute_plate,
-    is_folder,
-    open_plate_source,
-)
+from openhcs_core.storage.locations import LocalPlate, absolute_plate, open_plate_source
 from openhcs_core.storage.ome_zarr.checker import check_plate_metadata, check_well
 from openhcs_core.storage.ome_zarr.layout import choose_block
 from openhcs_core.storage.ome_zarr.model import (
@@ -60,6 +53,7 @@ from openhcs_core.storage.ome_zarr.reader import (
 )
 from openhcs_core.storage.ome_zarr.writer import restore_well, write_plate_metadata, write_well
 from openhcs_core.storage.openhcs_zarr import OpenHCSZarr
+from openhcs_core.storage.plate_source import Entry, PlateSource, is_folder
 from openhcs_core.storage.tiff_checker import check_tiff_folder
 from openhcs_core.storage.tiff_folder import restore_tiff_folder, write_tiff_folder
 from openhcs_core.storage.zarr_planes import (

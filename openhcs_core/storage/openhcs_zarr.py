@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from openhcs_core.errors import InputDataError, StorageResolutionError
 from openhcs_core.storage.bounded_json import parse_json
-from openhcs_core.storage.locations import LocalPlate, PlateSource
+from openhcs_core.storage.locations import LocalPlate
+from openhcs_core.storage.plate_source import PlateSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

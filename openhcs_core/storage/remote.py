@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from openhcs_core.errors import ConfigError, InputDataError, StorageResolutionError
 from openhcs_core.storage.bounded_json import parse_json
-from openhcs_core.storage.locations import PlateSource, check_inside
+from openhcs_core.storage.plate_source import PlateSource, check_inside
 from openhcs_core.storage.zarr_planes import ZarrPlanes, metadata_file, parse_reference
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _LIBRARY_ERRORS = (
 
 @dataclass(frozen=True, slots=True)
 class RemoteStatus:
-    """Size and state of an object; see :class:`~openhcs_core.storage.locations.FileStatus`."""
+    """Size and state of an object; see :class:`~openhcs_core.storage.plate_source.FileStatus`."""
 
     st_size: int | None
     st_mtime_ns: int | str | None

@@ -19,7 +19,7 @@ from openhcs_core.storage.bounded_json import parse_json
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from openhcs_core.storage.locations import PlateSource
+    from openhcs_core.storage.plate_source import PlateSource
 
 _REFERENCE = re.compile(r"(?P<array>.+)/\[(?P<indices>[0-9]+(?:,[0-9]+)*)?\]", re.DOTALL)
 _METADATA = {"zarr.json": "zarr3", ".zarray": "zarr"}

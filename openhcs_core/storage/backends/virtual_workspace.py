@@ -11,13 +11,9 @@ from openhcs_core.errors import InputDataError, StorageResolutionError
 from openhcs_core.storage.backends.tiff_ import read_tiff_stack, run_parallel, unlike_error
 from openhcs_core.storage.base import VirtualBackend
 from openhcs_core.storage.listing import has_extension, in_natural_order, plane_filename
-from openhcs_core.storage.locations import (
-    PlateSource,
-    is_inside,
-    open_plate_source,
-    outside_error,
-)
+from openhcs_core.storage.locations import open_plate_source
 from openhcs_core.storage.openhcs_zarr import OpenHCSZarr
+from openhcs_core.storage.plate_source import PlateSource, is_inside, outside_error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
