@@ -85,7 +85,8 @@ def aim_batches(
     minutes = request.minutes_per_job
     if request.wells_per_job != "auto":
         return BatchAim(minutes=minutes, wells=request.wells_per_job)
-    longest_s = max((sum(predictions[step].cpu_s for step in run) for run in runs), default=0.0)
+    well_s = {step: took.cpu_s - took.start_s for step, took in predictions.items()}
+    longest_s = max((sum(well_s[step] for step in run) for run in runs), default=0.0)
     wells = max(1, min(len(request.wells), int(minutes * 60 / max(longest_s, _LEAST_S))))
     before = request.aimed
     if before is not None and before.minutes == minutes and _is_near(before.wells, wells):

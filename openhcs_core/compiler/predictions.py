@@ -217,9 +217,9 @@ def _predict(
         process_mb += _WRITER_MB[plan.store.backend]
         sites = max(1, *(len(images.values[Component.SITE]) for images in made.values()))
         keeping = labels + (image_bytes + labels) / sites * _PYRAMID * _FIELD_COPIES
-    cpu_s = _START_S + (_LIBRARY_S if costs else 0.0)
-    cpu_s += sum(_MEMORY_TYPE_S.get(kind, 0.0) for kind in kinds)
-    cpu_s += sum(stacks * chain.cpu_ns for stacks, chain in chains) / 1e9
+    start_s = _START_S + (_LIBRARY_S if costs else 0.0)
+    start_s += sum(_MEMORY_TYPE_S.get(kind, 0.0) for kind in kinds)
+    cpu_s = start_s + sum(stacks * chain.cpu_ns for stacks, chain in chains) / 1e9
     cpu_s += sum(images.bytes for images in read.values()) * _READ_NS_PER_BYTE / 1e9
     is_kept = plan.store is not None
     cpu_s += (image_bytes + labels) * _KEEP_NS_PER_BYTE / 1e9 if is_kept else 0.0
@@ -228,6 +228,7 @@ def _predict(
         cpu_s=round(cpu_s, 2),
         cached_bytes=0 if is_kept else round(image_bytes),
         kept_bytes=round(image_bytes * _PYRAMID * _COMPRESSED) if is_kept else 0,
+        start_s=start_s,
     )
 
 
@@ -256,6 +257,7 @@ def from_records(
         update={
             "peak_mb": max(record.peak_mb for record in alike),
             "cpu_s": round(_START_S + mean_cpu, 2),
+            "start_s": _START_S,
             "kept_bytes": round(sum(kept) / len(kept)) if kept else prediction.kept_bytes,
             "records": len(alike),
         }

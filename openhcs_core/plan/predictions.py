@@ -79,6 +79,8 @@ class StepPrediction(FrozenModel):
         Memory of its process, in 2**20 bytes.
     cpu_s : float
         With the start of the process.
+    start_s : float
+        Of it the start, which a job of several wells or steps has once.
     cached_bytes, kept_bytes : int
         What its images take: in the cache, or kept.
     records : int
@@ -89,6 +91,7 @@ class StepPrediction(FrozenModel):
     cpu_s: float
     cached_bytes: int
     kept_bytes: int
+    start_s: float = 0.0
     records: int = 0
 
 

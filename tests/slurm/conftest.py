@@ -153,7 +153,7 @@ class Project:
             if path.is_file()
             and path.relative_to(self.results).parts[1:2]
             and path.relative_to(self.results).parts[1].split(".")[0]
-            in {"manifests", "tables", "rois", "count"}
+            in {"manifests", "tables", "rois", "count", "work"}
             and ".plan" not in path.parts
             and ".cache" not in path.parts
         }
