@@ -7,6 +7,7 @@ import numpy as np
 import tifffile
 from scipy.ndimage import gaussian_filter
 
+_COLUMNS = 12
 _BACKGROUND, _NOISE, _RADIUS_PX, _PX_PER_CELL = 500, 60, (5, 9), 4000
 
 
@@ -27,10 +28,15 @@ def write_plate(
         Height and width of an image, px; uint16.
     """
     lines = ['"HTSInfoFile", Version 1.0', '"TimePoints", 1', '"ZSeries", TRUE']
-    lines += [f'"ZSteps", {z_planes}', '"ZProjection", FALSE', '"XWells", 12', '"YWells", 1']
-    selected = ("TRUE" if column < well_count else "FALSE" for column in range(12))
-    lines += [f'"WellsSelection1", {", ".join(selected)}', '"Sites", TRUE']
+    rows = -(-well_count // _COLUMNS)
+    lines += [f'"ZSteps", {z_planes}', '"ZProjection", FALSE']
+    lines += [f'"XWells", {_COLUMNS}', f'"YWells", {rows}']
+    for row in range(rows):
+        numbers = range(row * _COLUMNS, (row + 1) * _COLUMNS)
+        selected = ("TRUE" if number < well_count else "FALSE" for number in numbers)
+        lines.append(f'"WellsSelection{row + 1}", {", ".join(selected)}')
     lines += [
+        '"Sites", TRUE',
         f'"XSites", {sites}',
         '"YSites", 1',
         f'"SiteSelection1", {"TRUE, " * (sites - 1)}TRUE',
@@ -48,7 +54,8 @@ def write_plate(
         for z in range(z_planes):
             blurred = gaussian_filter(sharp, 1 + abs(z - z_planes // 2))
             image = blurred + random.normal(_BACKGROUND, _NOISE, sharp.shape)
-            name = f"A{well + 1:02d}_s{site + 1}_w{channel + 1}.tif"
+            row, column = divmod(well, _COLUMNS)
+            name = f"{chr(ord('A') + row)}{column + 1:02d}_s{site + 1}_w{channel + 1}.tif"
             path = folder / "TimePoint_1" / f"ZStep_{z + 1}" / name
             tifffile.imwrite(path, np.clip(image, 0, 65535).astype(np.uint16))
 

@@ -23,9 +23,9 @@ class ChainCost:
     peak_bytes : float
         Most memory at once, the stack itself included.
     result_bytes : float
-        Of what the chain gives; it is held while the next stack begins.
+        Of what the chain gives.
     label_bytes : float
-        Of label images, which are held until the well's end.
+        Of label images, which wait for the well's end.
     cpu_ns : float
         Of its functions.
     itemsize : int
@@ -102,7 +102,7 @@ def cost_of_chain(
     result = chain.bytes
     stored = _DTYPE_BYTES.get(plan.output_dtype or "", chain.itemsize)
     cast = chain.planes * px * stored
-    storing = result + cast + (cast if plan.output_dtype else 0)
+    storing = result + cast
     peak = start + max(chain.peak, storing)
     return ChainCost(peak, result, chain.labels, chain.cpu_ns, stored)
 

@@ -1,10 +1,11 @@
 """What a step takes for one well: from shapes and functions, and from jobs that did it before.
 
 The memory of a job is its process and libraries, and on top of them the larger of two phases:
-one stack going through its chain while the result of the one before is still held; or the images
-that are kept being put together, a field at a time. Label images wait for the well's end.
+one stack going through its chain; or the images that are kept being put together, a file at a
+time. Images to be kept and labels wait for the well's end, in memory up to a limit, else in files.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from openhcs_core.compiler.plate_values import ComponentValues
 from openhcs_core.compiler.request import CompileRequest
 from openhcs_core.constants import Backend, Component, MemoryType
 from openhcs_core.microscopes import ChannelInfo
-from openhcs_core.plan import GroupPlan, Measurement, StepPlan, StepPrediction
+from openhcs_core.plan import GroupPlan, Measurement, StepPlan, StepPrediction, StorePlan
 
 _PROCESS_MB = 53
 """Python, this package, numpy and tifffile."""
@@ -48,8 +49,8 @@ _COMPRESSED = 0.75
 """Camera noise hardly compresses: cautious, for disks."""
 _PLATE_PLANES, _FLOAT64_BYTES = 12, 8
 """What a function over a plate holds of the images that pass it: sums, counts, a result."""
-_HELD_BYTES = 64 * 2**20
-"""Of images to be kept that are in memory until they are written, at most."""
+_HELD_BYTES = 32 * 2**20
+"""Of images to be kept, and of labels, that are in memory until they are written, at most."""
 _MB = 2**20
 _SAMPLE = 32
 
@@ -207,16 +208,16 @@ def _predict(
     process_mb += sum(_LIBRARY_MB.get(kind, 0) for kind in kinds)
     labels = sum(stacks * chain.label_bytes for stacks, chain in chains)
     process_mb += _ROI_MB if labels else 0
-    computing = max((chain.peak_bytes for _, chain in chains), default=0.0) + labels
-    if sum(stacks for stacks, _ in chains) > 1:
-        computing += max(chain.result_bytes for _, chain in chains)
+    held = min(labels, _HELD_BYTES)
+    computing = max((chain.peak_bytes for _, chain in chains), default=0.0) + held
     image_bytes = sum(images.bytes for images in made.values())
     keeping = 0.0
     if plan.store is not None:
         computing += min(image_bytes, _HELD_BYTES)
         process_mb += _WRITER_MB[plan.store.backend]
         sites = max(1, *(len(images.values[Component.SITE]) for images in made.values()))
-        keeping = labels + (image_bytes + labels) / sites * _PYRAMID * _FIELD_COPIES
+        keeping = held + min(image_bytes, _HELD_BYTES)
+        keeping += _written_bytes(plan.store, image_bytes, labels, sites)
     start_s = _START_S + (_LIBRARY_S if costs else 0.0)
     start_s += sum(_MEMORY_TYPE_S.get(kind, 0.0) for kind in kinds)
     cpu_s = start_s + sum(stacks * chain.cpu_ns for stacks, chain in chains) / 1e9
@@ -230,6 +231,13 @@ def _predict(
         kept_bytes=round(image_bytes * _PYRAMID * _COMPRESSED) if is_kept else 0,
         start_s=start_s,
     )
+
+
+def _written_bytes(store: StorePlan, image_bytes: float, labels: float, sites: int) -> float:
+    """Return what is in memory while a field is written: a file, and what it is encoded to."""
+    most = math.inf if store.zarr is None else store.zarr.max_shard_mb * _MB
+    parts = (min(size / sites, most) for size in (image_bytes, labels))
+    return sum(parts) * _PYRAMID * _FIELD_COPIES
 
 
 def _memory_types(plan: StepPlan) -> set[MemoryType]:

@@ -5,6 +5,7 @@ from openhcs_core.materialization.files import Overwrite, materialize_to, save_f
 from openhcs_core.materialization.sources import (
     COMPONENTS,
     Entry,
+    Later,
     as_array,
     describe,
     image_planes,
@@ -28,6 +29,7 @@ __all__ = [
     "Entry",
     "FileOptions",
     "JsonOptions",
+    "Later",
     "MaterializationSpec",
     "Overwrite",
     "ROIOptions",

@@ -1,8 +1,8 @@
 """From a special output's values to the content of a file: the writer follows from the options."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, overload
 
 from openhcs_core.errors import StepFunctionError
 from openhcs_core.materialization.sources import Entry, select
@@ -47,11 +47,33 @@ def materialize(options: WriterOptions, entries: Sequence[Entry], who: str = "ou
         The values are not what the writer takes.
     """
     try:
-        parts = [replace(entry, value=select(entry.value, options.source)) for entry in entries]
-        return _WRITERS[type(options)](parts, options)
+        return _WRITERS[type(options)](_Parts(entries, options.source), options)
     except StepFunctionError as error:
         raise StepFunctionError(f"{who} {error}") from error
     except UnicodeEncodeError as error:
         raise StepFunctionError(
             f"{who} has text that is not Unicode: {error.object[error.start : error.end]!r}"
         ) from error
+
+
+@dataclass(frozen=True)
+class _Parts(Sequence[Entry]):
+    """Entries with the part of their values to be written; each is read when it is its turn."""
+
+    entries: Sequence[Entry]
+    source: str | None
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @overload
+    def __getitem__(self, number: int) -> Entry: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> "_Parts": ...
+
+    def __getitem__(self, number: int | slice) -> "Entry | _Parts":
+        if isinstance(number, slice):
+            return _Parts(self.entries[number], self.source)
+        entry = self.entries[number]
+        return replace(entry, value=select(entry.value, self.source))

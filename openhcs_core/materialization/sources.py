@@ -1,7 +1,7 @@
 """What a function returned, taken apart: the part to write, its images, its kind in words."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,19 @@ _SHOWN_NAMES = 8
 
 
 @dataclass(frozen=True)
+class Later:
+    """An array that is read when it is needed, each time anew.
+
+    Attributes
+    ----------
+    read : callable
+        Given a number it returns that slice of the array, given None all of it.
+    """
+
+    read: "Callable[[int | None], NDArray[Any]]"
+
+
+@dataclass(frozen=True)
 class Entry:
     """What one call of a function gave for an output.
 
@@ -28,7 +41,7 @@ class Entry:
     keys : tuple of PlaneKey
         The images it belongs to; tables and records are named after the first.
     value : object
-        As the function returned it, or the part of it that `source` names.
+        As the function returned it, or the part of it that `source` names; or :class:`Later`.
     over : frozenset of str
         Components that the value is of all of, such as the wells of a plate.
     """
@@ -62,11 +75,15 @@ def plane_name(key: PlaneKey) -> str:
 def select(value: Any, source: str | None) -> Any:
     """Return the part of a value that `source` names, the value itself without one.
 
+    A value that is to be read (:class:`Later`) is read.
+
     Raises
     ------
     StepFunctionError
         There is no such part; the message has those there are.
     """
+    if isinstance(value, Later):
+        value = value.read(None)
     rest = source
     while rest is not None:
         parts = _parts(value)

@@ -15,6 +15,7 @@ from openhcs_core.storage.atomic import replace_file
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_Form = tuple[tuple[int, ...], str]
 OBJECTS_FOLDER = "objects"
 _READ_ONLY = 0o444
 
@@ -72,16 +73,21 @@ class ImageCache:
             for key, plane in zip(keys, planes, strict=True)
         )
         digest = combined_digest(record.digest for record in records)
+        path = self.path(digest)
+        if not self._is_in_memory(planes) and (form := _common_form(planes)) is not None:
+            if not path.exists():
+                self._write(path, planes, form)
+            shape = (len(planes), *form[0])
+            return StackRecord(object=digest, dtype=form[1], shape=shape, planes=records)
         stack = np.stack(planes)
         stack = stack.astype(stack.dtype.newbyteorder("="), copy=False)
-        path = self.path(digest)
         is_held = self.held is not None and self.held.put(digest, stack)
         if is_held and self.held is not None and self.held.is_read_here:
             is_passing |= self.is_passing
         else:
             is_passing = False
         if not is_passing and not path.exists():
-            self._write(path, stack)
+            self._write(path, list(stack), (stack.shape[1:], stack.dtype.name))
         if self.recent is not None:
             self.recent.put(digest, stack)
         return StackRecord(object=digest, dtype=stack.dtype.name, shape=stack.shape, planes=records)
@@ -142,13 +148,34 @@ class ImageCache:
         """Return where the stack of a digest is or would be."""
         return self.root / OBJECTS_FOLDER / digest[:2] / f"{digest}.npy"
 
-    def _write(self, path: Path, stack: "NDArray[Any]") -> None:
+    def _is_in_memory(self, planes: "Sequence[NDArray[Any]]") -> bool:
+        """Return whether a stack of these planes stays in memory."""
+        size = sum(plane.nbytes for plane in planes)
+        return self.recent is not None or (self.held is not None and self.held.has_room(size))
+
+    def _write(self, path: Path, planes: "Sequence[NDArray[Any]]", form: "_Form") -> None:
+        """Write planes of one shape and dtype as ``numpy.save`` does their stack, without one."""
         import numpy as np
 
+        shape, dtype = form
+        header = {
+            "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
+            "fortran_order": False,
+            "shape": (len(planes), *shape),
+        }
         with replace_file(path, durable=False) as stream:
             # numpy writes a file that is open for writing alone at once, others piece by piece
             with open(stream.fileno(), "wb", closefd=False) as out:
-                np.save(out, stack, allow_pickle=False)
+                np.lib.format.write_array_header_1_0(out, header)
+                for plane in planes:
+                    np.ascontiguousarray(plane, dtype).tofile(out)
             # readers are whom the umask lets read; writers, nobody
             mode = os.fstat(stream.fileno()).st_mode
             os.fchmod(stream.fileno(), mode & _READ_ONLY)
+
+
+def _common_form(planes: "Sequence[NDArray[Any]]") -> "_Form | None":
+    """Return shape and dtype's name that all planes have, None where they are no such numbers."""
+    forms = {(plane.shape, plane.dtype.name) for plane in planes}
+    are_numbers = all(plane.dtype.kind in "biufc" for plane in planes)
+    return forms.pop() if len(forms) == 1 and are_numbers else None

@@ -13,11 +13,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from openhcs_core.errors import InputDataError
-from openhcs_core.memory import get_framework
 from openhcs_core.plan import (
     KEPT_SINKS,
-    GroupPlan,
     StepPlan,
     digest_bytes,
     digest_text,
@@ -27,14 +24,11 @@ from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.cache import ImageCache
 from openhcs_core.runtime.calls import (
     FunctionLoader,
-    SpecialValue,
-    cast_planes,
-    run_chain,
 )
 from openhcs_core.runtime.commit import commit, open_input, remember
+from openhcs_core.runtime.computing import Computed, StackWork
 from openhcs_core.runtime.digests import label_digest, plane_digest
 from openhcs_core.runtime.fallbacks import FallbackNotes
-from openhcs_core.runtime.groups import group_planes
 from openhcs_core.runtime.held import HeldStacks
 from openhcs_core.runtime.inputs import Recompute, WellInput
 from openhcs_core.runtime.job import Job
@@ -43,14 +37,14 @@ from openhcs_core.runtime.kept_images import kept_folder, restore_kept_images, w
 from openhcs_core.runtime.manifest import (
     FileRecord,
     Manifest,
-    StackRecord,
     forget_manifest,
 )
-from openhcs_core.runtime.means import Means, job_means, libraries_of
+from openhcs_core.runtime.means import job_means
 from openhcs_core.runtime.measured import Stopwatch
-from openhcs_core.runtime.outputs import Labels, collect_labels, make_files
+from openhcs_core.runtime.outputs import label_plane
 from openhcs_core.runtime.read_records import digest_of_read, write_read_record
 from openhcs_core.runtime.recompute import Recomputer
+from openhcs_core.runtime.set_aside import SetAside
 from openhcs_core.runtime.special_inputs import SpecialInputs
 from openhcs_core.runtime.turn import Turn
 from openhcs_core.runtime.user_functions import with_user_functions
@@ -59,17 +53,8 @@ from openhcs_core.storage.atomic import temporary_name
 
 logger = logging.getLogger(__name__)
 
-_KEPT_BYTES = 64 * 2**20
-"""Of a kept step's images that are in memory until they are written, at most."""
-
-
-@dataclass(frozen=True)
-class _Computed:
-    """What the functions gave for one well."""
-
-    images: tuple[StackRecord, ...]
-    files: dict[str, bytes]
-    labels: Labels
+_HELD_BYTES = 32 * 2**20
+"""Of a kept step's images, and of labels, that are in memory until they are written, at most."""
 
 
 def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
@@ -106,9 +91,10 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     if earlier is not None:
         _put_back(work, earlier)
         return
-    with _image_sink(job, plan, well) as sink:
+    with _sinks(job, plan, well) as (sink, aside):
         with job_means(job, well) as means:
-            computed = _compute(plan, well, work.source, work.specials, sink, load, means)
+            stacks = StackWork(plan, well, work.source, work.specials, sink, aside, load, means)
+            computed = stacks.compute()
         read = {
             "inputs": dict(sorted(work.source.digests.items())),
             "special": work.specials.digests,
@@ -229,9 +215,9 @@ def compute_images(
     load = with_user_functions(plan, job.location, load)
     specials = SpecialInputs(job.plate_dir, plan, well)
     source = open_input(job, plan, well, _recomputer(job, load))
-    only = _passed_through(plan, well, planes)
-    with job_means(job, well) as means:
-        _compute(plan, well, source, specials, job.cache, load, means, only)
+    with _sinks(job, plan, well) as (_, aside), job_means(job, well) as means:
+        stacks = StackWork(plan, well, source, specials, job.cache, aside, load, means)
+        stacks.compute_images(planes)
 
 
 def _recomputer(job: Job, load: FunctionLoader) -> Recompute:
@@ -248,90 +234,27 @@ def _recomputer(job: Job, load: FunctionLoader) -> Recompute:
 
 
 @contextmanager
-def _image_sink(job: Job, plan: StepPlan, well: str) -> Iterator[ImageCache]:
-    """Give the cache; for a kept step a cache of its own that is gone afterwards.
+def _sinks(job: Job, plan: StepPlan, well: str) -> Iterator[tuple[ImageCache, SetAside]]:
+    """Give the cache, for a kept step one of its own, and a place for values beside images.
 
-    That of a job that is killed stays until the next run starts.
+    What is not in the cache is gone afterwards; that of a job that is killed stays until the
+    next run starts.
     """
-    if plan.store is None:
-        yield job.cache
-        return
-    root = job.plate_dir / KEPT_SINKS / job.step
-    root.mkdir(parents=True, exist_ok=True)
-    folder = root / f"{well}-{temporary_name()}"
-    folder.mkdir()
+    folder = job.plate_dir / KEPT_SINKS / job.step / f"{well}-{temporary_name()}"
+    aside = SetAside(folder, _HELD_BYTES)
     try:
-        held = HeldStacks(limit_bytes=_KEPT_BYTES)
-        yield ImageCache(folder, held, is_passing=True, recent=job.recent)
+        if plan.store is None:
+            yield job.cache, aside
+        else:
+            folder.mkdir(parents=True)
+            held = HeldStacks(limit_bytes=_HELD_BYTES)
+            yield ImageCache(folder, held, is_passing=True, recent=job.recent), aside
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _compute(
-    plan: StepPlan,
-    well: str,
-    source: WellInput,
-    specials: SpecialInputs,
-    sink: ImageCache,
-    load: FunctionLoader,
-    means: Means,
-    only: Collection[PlaneKey] = (),
-) -> _Computed:
-    """Run every group of planes through its chain; or those alone that have some planes."""
-    values: dict[str | None, list[SpecialValue]] = {group.value: [] for group in plan.groups}
-    images = []
-    for function in plan.functions:
-        for kind in libraries_of(function):
-            get_framework(kind).prepare()  # before a user module loads another library
-    digest = plan_digest(plan)
-    who = f"step {plan.step_name!r}, well {well}"
-    stacks = group_planes(source.keys, plan.variable_components)
-    stacks = [keys for keys in stacks if not only or not set(only).isdisjoint(keys)]
-    for number, keys in enumerate(stacks, start=1):
-        logger.info("well %s, stack %d of %d: %s", well, number, len(stacks), keys[0].filename)
-        group = _choose_group(plan, keys[0], well)
-        result = run_chain(
-            source.load(keys),
-            keys,
-            group.functions,
-            load,
-            who,
-            plan.projected_to,
-            specials,
-            digest,
-            may_take=source.gives_own_arrays,
-            means=means,
-        )
-        values[group.value] += result.specials
-        made = cast_planes(result.planes, plan.output_dtype, who)
-        images.append(sink.put(made, result.keys, is_passing=not group.functions))
-    if only:
-        return _Computed(tuple(images), {}, {})
-    labels = collect_labels((value for found in values.values() for value in found), who)
-    return _Computed(tuple(images), make_files(plan, well, values), labels)
-
-
-def _passed_through(
-    plan: StepPlan, well: str, planes: Collection[PlaneKey]
-) -> Collection[PlaneKey]:
-    """Return the planes if a step has functions for none of them, else nothing."""
-    has_functions = any(_choose_group(plan, key, well).functions for key in planes)
-    return () if has_functions else planes
-
-
-def _choose_group(plan: StepPlan, key: PlaneKey, well: str) -> GroupPlan:
-    value = str(getattr(key, plan.group_by.value))
-    for group in plan.groups:
-        if group.value in (None, value):
-            return group
-    raise InputDataError(
-        f"step {plan.step_name!r}, well {well}: {plan.group_by} {value!r} has no function; "
-        "the plate changed since it was compiled, run snakemake again"
-    )
-
-
 def _manifest(
-    plan: StepPlan, well: str, read: dict[str, dict[str, str]], computed: _Computed
+    plan: StepPlan, well: str, read: dict[str, dict[str, str]], computed: Computed
 ) -> Manifest:
     return Manifest(
         digest=plan_digest(plan),
@@ -342,7 +265,9 @@ def _manifest(
         functions={function.ref: function.versions for function in plan.functions},
         images=computed.images,
         labels={
-            name: label_digest({key: plane_digest(plane) for key, plane in planes.items()})
+            name: label_digest(
+                {key: plane_digest(label_plane(plane)) for key, plane in planes.items()}
+            )
             for name, planes in computed.labels.items()
         },
         files={

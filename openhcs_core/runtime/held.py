@@ -35,11 +35,15 @@ class HeldStacks:
 
     def put(self, digest: str, stack: "NDArray[Any]") -> bool:
         """Hold a stack, which nobody may write to from now on; return whether there is room."""
-        if self._held_bytes + stack.nbytes > self._limit_bytes:
+        if not self.has_room(stack.nbytes):
             return False
         stack.flags.writeable = False
         self._made[digest] = stack
         return True
+
+    def has_room(self, size_bytes: int) -> bool:
+        """Return whether a stack of this size can be held."""
+        return self._held_bytes + size_bytes <= self._limit_bytes
 
     def get(self, digest: str) -> "NDArray[Any] | None":
         """Return a stack, None when it is not held."""

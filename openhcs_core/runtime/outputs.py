@@ -1,6 +1,7 @@
 """Special outputs of all calls of a well, put together into its files and label images."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from openhcs_core.errors import StepFunctionError
@@ -8,6 +9,7 @@ from openhcs_core.materialization import (
     COMPONENTS,
     CsvOptions,
     Entry,
+    Later,
     WriterOptions,
     as_array,
     image_planes,
@@ -23,8 +25,10 @@ from openhcs_core.runtime.special_io import encode_values
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Labels = dict[str, dict[PlaneKey, "NDArray[Any]"]]
-"""Label image name → plane → labels ``[Y, X]``."""
+    LabelPlane = NDArray[Any] | Callable[[], NDArray[Any]]
+
+Labels = dict[str, dict[PlaneKey, "LabelPlane"]]
+"""Label image name → plane → labels ``[Y, X]``, or what reads them."""
 
 
 def make_files(
@@ -50,11 +54,11 @@ def make_files(
         files[path] = materialize(file.options, entries, who)
     for special in special_files(plan):
         files[special.path(plan.step_name, well)] = encode_values(
-            [
-                (value.keys, value.value)
+            (
+                (value.keys, select(value.value, None))
                 for value in values[special.group]
                 if value.output.name == special.output and value.output.is_linked
-            ],
+            ),
             f"step {plan.step_name!r}, well {well}: output {special.output!r}",
         )
     return files
@@ -91,11 +95,23 @@ def _options(value: SpecialValue) -> tuple[WriterOptions, ...]:
     return value.output.spec.options if value.output.spec else ()
 
 
+def label_plane(plane: "LabelPlane") -> "NDArray[Any]":
+    """Return the labels of a plane."""
+    return plane() if callable(plane) else plane
+
+
 def _label_planes(
     value: SpecialValue, source: str | None, who: str
-) -> list[tuple[PlaneKey, "NDArray[Any]"]]:
+) -> "Sequence[tuple[PlaneKey, LabelPlane]]":
     try:
         part = select(value.value, source)
-        return [] if as_array(part) is None else image_planes(Entry(value.keys, part))
+        planes = [] if as_array(part) is None else image_planes(Entry(value.keys, part))
     except StepFunctionError as error:
         raise StepFunctionError(f"{who}: output {value.output.name!r} {error}") from error
+    if not isinstance(value.value, Later) or source is not None:
+        return planes
+    numbers = range(len(part)) if part.ndim == len("zyx") else (None,)
+    return [
+        (key, partial(value.value.read, number))
+        for (key, _), number in zip(planes, numbers, strict=True)
+    ]

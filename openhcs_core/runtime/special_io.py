@@ -10,7 +10,7 @@ import json
 import math
 import sys
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -36,12 +36,12 @@ _LONGEST = 10_000
 """Bits of an integer: JSON readers refuse numbers of some thousand digits."""
 
 
-def encode_values(values: Sequence[tuple[tuple[PlaneKey, ...], Any]], who: str) -> bytes:
+def encode_values(values: Iterable[tuple[tuple[PlaneKey, ...], Any]], who: str) -> bytes:
     """Return the bytes of a file that holds values and the planes they belong to.
 
     Parameters
     ----------
-    values : sequence of (tuple of PlaneKey, object)
+    values : iterable of (tuple of PlaneKey, object)
         In call order.
     who : str
         Step, well and output, for messages.
