@@ -8,19 +8,27 @@ The local executor with another way to start a process: a job whose shell line i
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, Optional
+from typing import Any
 
 from snakemake.benchmark import BenchmarkRecord
-from snakemake.exceptions import RuleException
+from snakemake.exceptions import RuleException, WorkflowError
 from snakemake.executors.local import Executor as LocalExecutor
 from snakemake.executors.local import run_wrapper
 from snakemake.settings.types import DeploymentMethod
 from snakemake.shell import shell
-from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
+from snakemake_interface_executor_plugins.settings import CommonSettings
 
-from openhcs_core.workers import JobTerms, StepLine, Usage, WarmRun, WorkerLimits, read_step_line
+from openhcs_core.errors import ConfigError
+from openhcs_core.workers import JobTerms, StepLine, Usage, WarmRun, read_step_line
+from snakemake_executor_plugin_openhcs.settings import (
+    ExecutorSettings,
+    pilot_settings,
+    worker_limits,
+)
+
+__all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
 common_settings = CommonSettings(
     non_local_exec=False,
@@ -30,65 +38,6 @@ common_settings = CommonSettings(
     auto_deploy_default_storage_provider=False,
 )
 _PREFIX = "set -euo pipefail; "
-
-
-@dataclass
-class ExecutorSettings(ExecutorSettingsBase):
-    """What ``--openhcs-…`` sets."""
-
-    workers: Optional[int] = field(
-        default=None,
-        metadata={
-            "help": "Keep at most this many worker processes, those that wait for a job of their "
-            "array libraries included. Default: twice the cores.",
-            "env_var": False,
-            "required": False,
-        },
-    )
-    jobs_per_worker: int = field(
-        default=500,
-        metadata={
-            "help": "Replace a worker after this many jobs; 0 for never.",
-            "env_var": False,
-            "required": False,
-        },
-    )
-    growth_mb: int = field(
-        default=2000,
-        metadata={
-            "help": "Replace a worker that holds this much more memory than after its first job; "
-            "0 for never.",
-            "env_var": False,
-            "required": False,
-        },
-    )
-    held_mb: int = field(
-        default=1000,
-        metadata={
-            "help": "Keep so much of the images that jobs made in the memory of the workers, all "
-            "together, for the next steps; 0 for none.",
-            "env_var": False,
-            "required": False,
-        },
-    )
-    gpus: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "Devices for jobs with the resource gpu, separated by commas, as "
-            "CUDA_VISIBLE_DEVICES names them: 0,1. Each worker sees one of them. Default: "
-            "workers see what snakemake does.",
-            "env_var": False,
-            "required": False,
-        },
-    )
-    jobs_per_gpu: int = field(
-        default=1,
-        metadata={
-            "help": "How many workers may share one of --openhcs-gpus.",
-            "env_var": False,
-            "required": False,
-        },
-    )
 
 
 @dataclass(frozen=True)
@@ -111,17 +60,10 @@ class Executor(LocalExecutor):
         super().__post_init__()
         settings = self.workflow.executor_settings or ExecutorSettings()
         cores = self.workflow.resource_settings.cores or 1
-        gpus = [gpu.strip() for gpu in (settings.gpus or "").split(",")]
-        self._warm = WarmRun(
-            WorkerLimits(
-                count=settings.workers or 2 * cores,
-                jobs=settings.jobs_per_worker,
-                growth_mb=settings.growth_mb,
-                held_mb=settings.held_mb // cores,
-                gpus=tuple(gpu for gpu in gpus if gpu),
-                jobs_per_gpu=settings.jobs_per_gpu,
-            )
-        )
+        try:
+            self._warm = WarmRun(worker_limits(settings, cores), pilot_settings(settings))
+        except ConfigError as error:
+            raise WorkflowError(str(error)) from None
         self._is_closed = False
 
     def run_single_job(self, job: Any) -> Any:
@@ -175,6 +117,7 @@ class Executor(LocalExecutor):
 
     def cancel(self) -> None:
         """Do the same: who stops a run with Ctrl-C stops its workers' jobs with it."""
+        self._warm.stop()
         super().cancel()
         self._close()
 
@@ -207,13 +150,19 @@ def _has_usual_shell() -> bool:
 
 
 def _terms(resources: Mapping[str, Any], threads: int) -> JobTerms:
-    runtime, gpu = resources.get("runtime"), resources.get("gpu")
     return JobTerms(
         threads=threads,
-        gpu=isinstance(gpu, int) and gpu > 0,
-        runtime_min=runtime if isinstance(runtime, int) and runtime > 0 else None,
+        gpus=_number(resources.get("gpu")),
+        mem_mb=_number(resources.get("mem_mb")),
+        gpu_model=str(resources.get("gpu_model") or ""),
+        runtime_min=_number(resources.get("runtime")) or None,
         temporary=resources.get("tmpdir"),
     )
+
+
+def _number(value: object) -> int:
+    """Return what a job asked for; 0 for nothing, and for what is not known yet."""
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _fill(record: BenchmarkRecord, usage: Usage) -> None:

@@ -3,14 +3,17 @@
 from openhcs_core.config.base import FrozenModel
 from openhcs_core.config.environment import (
     GPU_VARIABLE,
+    GPU_VARIABLES,
     LIFELINE_VARIABLE,
     NO_GPU_VARIABLE,
+    PILOT_VARIABLE,
     RUN_VARIABLE,
     GivenGpus,
     given_gpus,
     gpus_hidden,
     gpus_shown,
     is_without_gpu_backends,
+    pilot_started,
     run_of_this_job,
     slurm_job,
     take_lifeline,
@@ -54,9 +57,11 @@ from openhcs_core.config.yaml_ import KeyPath, LocatedDocument, load_yaml, rende
 
 __all__ = [
     "GPU_VARIABLE",
+    "GPU_VARIABLES",
     "LIBRARIES",
     "LIFELINE_VARIABLE",
     "NO_GPU_VARIABLE",
+    "PILOT_VARIABLE",
     "RUN_VARIABLE",
     "ZARR_GROUP_FILES",
     "FrozenModel",
@@ -93,6 +98,7 @@ __all__ = [
     "is_without_gpu_backends",
     "load_config",
     "load_yaml",
+    "pilot_started",
     "plate_settings",
     "render_key_path",
     "resolve_pipeline",

@@ -17,8 +17,10 @@ GIVEN_GPUS_VARIABLE = "OPENHCS_GIVEN_GPUS"
 """Set by a job for the jobs it starts: what its own variable for GPUs was before it changed it."""
 LIFELINE_VARIABLE = "OPENHCS_LIFELINE"
 """Set for runs that a command of ours starts: what they listen to, so that they end with it."""
+PILOT_VARIABLE = "OPENHCS_PILOT_STARTED"
+"""Set by a pilot's job script: when it began, in seconds since 1970 by the clock of its node."""
 
-_GPU_VARIABLES = (GPU_VARIABLE, "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+GPU_VARIABLES = (GPU_VARIABLE, "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _NOBODY_SAID = "unset"
 _HIDDEN = "-1"
 _TAKEN = "taken:"
@@ -75,7 +77,7 @@ def given_gpus() -> GivenGpus | None:
     if before is not None:
         variable, value = before.removeprefix(_TAKEN).split("=", 1)
         return GivenGpus(variable, _names(value), is_taken=before.startswith(_TAKEN))
-    for variable in _GPU_VARIABLES:
+    for variable in GPU_VARIABLES:
         if variable in os.environ:
             return GivenGpus(variable, _names(os.environ[variable]))
     return None
@@ -91,6 +93,12 @@ def _names(value: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def pilot_started() -> float | None:
+    """Return when the pilot that this process is began, None where nobody said."""
+    value = os.environ.get(PILOT_VARIABLE, "")
+    return float(value) if value.isdecimal() else None
+
+
 def slurm_job() -> str | None:
     """Return the number of the Slurm job that this process is in."""
     return os.environ.get("SLURM_JOB_ID") or None
@@ -101,7 +109,7 @@ def gpus_hidden() -> Iterator[None]:
     """Let array libraries that are loaded in the block, and its children, see no GPU."""
     given = given_gpus()
     said = _NOBODY_SAID if given is None else f"{given.variable}={','.join(given.names)}"
-    hidden = dict.fromkeys(_GPU_VARIABLES, _HIDDEN)
+    hidden = dict.fromkeys(GPU_VARIABLES, _HIDDEN)
     with _changed({**hidden, "JAX_PLATFORMS": "cpu", GIVEN_GPUS_VARIABLE: said}):
         yield
 
@@ -124,7 +132,7 @@ def gpus_shown(variable: str, names: Sequence[str]) -> Iterator[None]:
         name: os.environ.get(name, value) for name, value in settings.items()
     }
     if os.environ.get(GIVEN_GPUS_VARIABLE) is not None:  # hidden by the job that started this one
-        values |= {name: None for name in _GPU_VARIABLES if os.environ.get(name) == _HIDDEN} | {
+        values |= {name: None for name in GPU_VARIABLES if os.environ.get(name) == _HIDDEN} | {
             "JAX_PLATFORMS": None
         }
     if names:

@@ -130,10 +130,14 @@ class WorkerHandle:
         return True
 
     def kill(self) -> None:
-        """End the process now."""
+        """End the process now, and the connection to it."""
+        self.end()
+        self._connection.close()
+
+    def end(self) -> None:
+        """Kill the process and wait until it is gone; whoever waits for its answer finds out."""
         self._process.kill()
         self._process.wait()
-        self._connection.close()
 
     def _lost(self) -> WorkerLostError:
         self.kill_if_alive()

@@ -1,5 +1,6 @@
 """What a job asks of its worker: read from its plan, and learnt from equal jobs before it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -22,22 +23,20 @@ class JobNeeds:
         self._plans: dict[tuple[Path, int, int], Family] = {}
         self._learnt: dict[tuple[Path, tuple[str, ...]], Family] = {}
 
-    def of(self, line: StepLine, *, threads: int, gpu: bool) -> Need:
+    def of(self, line: StepLine, asked: Need) -> Need:
         """Return what a job needs; what its plan does not tell, the job says itself when it fails.
 
         Parameters
         ----------
-        threads : int
+        asked : Need
             What Snakemake gives it.
-        gpu : bool
-            Whether Snakemake gives it a GPU.
         """
         if not _has_functions(line):
-            return Need(threads=threads)
+            return Need(threads=asked.threads, mem_mb=asked.mem_mb)
         family = self._learnt.get((line.plate_dir, line.scope.steps), Family())
         for step, target, _ in line.parts:
             family |= self._family(line.plate_dir, step, target)
-        return Need(family, threads, gpu, (str(line.plate_dir), line.scope.wells[-1]))
+        return replace(asked, family=family, well=(str(line.plate_dir), line.scope.wells[-1]))
 
     def learn(self, line: StepLine, frameworks: tuple[str, ...]) -> None:
         """Take note of what a worker had loaded after a job."""

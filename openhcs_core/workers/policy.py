@@ -52,16 +52,27 @@ class Need:
         Its array libraries.
     threads : int
         How many it may use.
-    gpu : bool
-        Whether it has a GPU.
+    gpus : int
+        How many GPUs it has.
     well : WellKey or None
         Whose images it reads, None for jobs of the whole plate.
+    mem_mb : int
+        The memory it asked for, 0 where it did not say.
+    gpu_model : str
+        The kind of GPUs, as the cluster calls it; empty for any.
     """
 
     family: Family = frozenset()
     threads: int = 1
-    gpu: bool = False
+    gpus: int = 0
     well: WellKey | None = None
+    mem_mb: int = 0
+    gpu_model: str = ""
+
+    @property
+    def gpu(self) -> bool:
+        """Whether it has a GPU."""
+        return self.gpus > 0
 
     @property
     def fixed_threads(self) -> int | None:

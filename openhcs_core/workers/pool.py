@@ -43,6 +43,8 @@ class PoolSummary:
         Devices that workers were pinned to.
     gpu_busy_s, gpu_s : float
         How long jobs had one of them, and how long there were any such jobs.
+    what : str
+        What the workers are.
     """
 
     jobs: int = 0
@@ -55,10 +57,11 @@ class PoolSummary:
     gpus: int = 0
     gpu_busy_s: float = 0.0
     gpu_s: float = 0.0
+    what: str = "processes"
 
     def __str__(self) -> str:
         text = (
-            f"Warm workers: {self.jobs} jobs in {self.started} processes "
+            f"Warm workers: {self.jobs} jobs in {self.started} {self.what} "
             f"({self.recycled} replaced, {self.lost} lost)"
         )
         planes = self.planes_held + self.planes_read
@@ -145,6 +148,17 @@ class WorkerPool:
                 handle.kill()
         self._leaving.clear()
         self._starter.shutdown()
+
+    def stop(self) -> None:
+        """Do nothing: SIGINT reaches these workers as it reaches the main process."""
+
+    def kill(self) -> None:
+        """End all workers now. Jobs that they do fail as if they had died."""
+        with self._changed:
+            handles = [member.handle for member in self._members.values()]
+        for handle in handles:
+            if handle is not None:
+                handle.end()
 
     def _acquire(self, need: Need, task: Task) -> tuple[_Member, WorkerHandle]:
         """Return a worker that is busy from now on."""

@@ -4,6 +4,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from openhcs_core.errors import WorkerLostError
 from openhcs_core.plan import plan_digest
@@ -11,12 +12,12 @@ from openhcs_core.runtime import Job, record_lost
 from openhcs_core.workers.lines import StepLine
 from openhcs_core.workers.messages import Outcome, Task
 from openhcs_core.workers.needs import JobNeeds
-from openhcs_core.workers.policy import WorkerLimits
+from openhcs_core.workers.pilot_pool import PilotPool, PilotSettings
+from openhcs_core.workers.policy import Need, WorkerLimits
 from openhcs_core.workers.pool import PoolSummary, WorkerPool
-from openhcs_core.workers.threads import thread_environment
+from openhcs_core.workers.threads import TEMPORARY_VARIABLES, thread_environment
 
 _LAST_LINES = 5
-_TEMPORARY_VARIABLES = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,10 @@ class JobTerms:
     ----------
     threads : int
         Cores.
-    gpu : bool
-        Whether it has a GPU.
+    gpus, mem_mb : int
+        GPUs and memory; 0 for none, and where it did not say.
+    gpu_model : str
+        The kind of GPUs, empty for any.
     runtime_min : float or None
         How long it may take, None for no limit.
     temporary : str or None
@@ -36,9 +39,33 @@ class JobTerms:
     """
 
     threads: int = 1
-    gpu: bool = False
+    gpus: int = 0
+    mem_mb: int = 0
+    gpu_model: str = ""
     runtime_min: float | None = None
     temporary: str | None = None
+
+    @property
+    def need(self) -> Need:
+        """What that is of a worker."""
+        return Need(
+            threads=self.threads, gpus=self.gpus, mem_mb=self.mem_mb, gpu_model=self.gpu_model
+        )
+
+
+class Pool(Protocol):
+    """Where jobs are done: :class:`WorkerPool` or :class:`PilotPool`."""
+
+    summary: PoolSummary
+
+    def do(self, need: Need, task: Task, limit_s: float | None) -> Outcome:
+        """Do a task, and return how it ended."""
+
+    def stop(self) -> None:
+        """Let all jobs end at once."""
+
+    def close(self) -> None:
+        """Let the workers end."""
 
 
 class WarmRun:
@@ -47,11 +74,13 @@ class WarmRun:
     Parameters
     ----------
     limits : WorkerLimits
-        Of the pool.
+        Of the pool, or of each pilot's.
+    pilots : PilotSettings or None
+        Where the workers are; None for this computer.
     """
 
-    def __init__(self, limits: WorkerLimits) -> None:
-        self._pool = WorkerPool(limits)
+    def __init__(self, limits: WorkerLimits, pilots: PilotSettings | None = None) -> None:
+        self._pool: Pool = WorkerPool(limits) if pilots is None else PilotPool(pilots, limits)
         self._needs = JobNeeds()
 
     def do(self, line: StepLine, terms: JobTerms) -> Outcome:
@@ -62,10 +91,10 @@ class WarmRun:
         WorkerLostError
             Its process died or took too long. That is recorded as the job's failure.
         """
-        need = self._needs.of(line, threads=terms.threads, gpu=terms.gpu)
+        need = self._needs.of(line, terms.need)
         environment = {**os.environ, **thread_environment(terms.threads)}
         if terms.temporary:
-            environment |= dict.fromkeys(_TEMPORARY_VARIABLES, terms.temporary)
+            environment |= dict.fromkeys(TEMPORARY_VARIABLES, terms.temporary)
         task = Task(
             arguments=line.arguments,
             folder=str(Path.cwd()),
@@ -81,6 +110,10 @@ class WarmRun:
             raise _recorded(error, line, started) from error
         self._needs.learn(line, outcome.frameworks)
         return outcome
+
+    def stop(self) -> None:
+        """Let jobs end at once that a signal to this computer's processes does not reach."""
+        self._pool.stop()
 
     def close(self) -> PoolSummary:
         """Let the workers end; return what was done."""

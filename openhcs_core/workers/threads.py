@@ -13,6 +13,9 @@ THREAD_VARIABLES = (
 )
 """What Snakemake sets for the shell commands of a job; libraries read them when they are loaded."""
 
+TEMPORARY_VARIABLES = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
+"""What names the folder for temporary files."""
+
 
 class ThreadCounts:
     """Sets the number of threads of the libraries of this process.

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 HEAVY = {
     *("numpy", "scipy", "skimage", "zarr", "numcodecs", "pandas", "rich", "tifffile", "roifile"),
-    *("tensorstore", "ome_zarr", "ngio", "jsonschema", "snakemake", "dask"),
+    *("tensorstore", "ome_zarr", "ngio", "jsonschema", "snakemake", "dask", "distributed"),
     *("cupy", "torch", "tensorflow", "jax", "pyclesperanto", "pyclesperanto_prototype", "pyopencl"),
 }
 _IMPORT_ALL = """

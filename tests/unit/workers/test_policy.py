@@ -57,7 +57,7 @@ def test_libraries_that_fix_their_threads_get_a_worker_of_that_many():
 
 def test_gpu_jobs_spread_over_devices_and_wait_for_one():
     limits = WorkerLimits(count=8, gpus=("0", "1"))
-    need = Need(TORCH, gpu=True)
+    need = Need(TORCH, gpus=1)
     one = WorkerState(1, TORCH, device="0", gpu=True, is_busy=True)
     assert choose([], need, limits) == Start("0")
     assert choose([one], need, limits) == Start("1")
@@ -69,13 +69,13 @@ def test_gpu_jobs_spread_over_devices_and_wait_for_one():
 
 
 def test_without_devices_nothing_is_pinned():
-    assert choose([], Need(TORCH, gpu=True), TWO) == Start(None)
+    assert choose([], Need(TORCH, gpus=1), TWO) == Start(None)
 
 
 def test_a_worker_whose_libraries_saw_no_gpu_does_no_job_with_one():
     states = [WorkerState(1, TORCH), WorkerState(2, TORCH, gpu=True)]
-    assert choose(states, Need(TORCH, gpu=True), TWO) == Use(2)
-    assert choose(states[:1], Need(TORCH, gpu=True), TWO) == Start(None)
+    assert choose(states, Need(TORCH, gpus=1), TWO) == Use(2)
+    assert choose(states[:1], Need(TORCH, gpus=1), TWO) == Start(None)
     assert choose(states, Need(TORCH), TWO) == Use(1)
 
 
@@ -84,7 +84,7 @@ needs = st.builds(
     Need,
     family=families,
     threads=st.integers(1, 2),
-    gpu=st.booleans(),
+    gpus=st.integers(0, 2),
     well=st.sampled_from([None, B02, B03]),
 )
 

@@ -112,7 +112,7 @@ def test_torch_has_a_worker_of_its_own_with_the_threads_of_the_job(project):
 
 def test_a_worker_for_gpu_jobs_sees_its_device_alone(project):
     with closing(WarmRun(WorkerLimits(gpus=("5", "6")))) as warm:
-        warm.do(project.line("tell", "A01"), JobTerms(gpu=True))
+        warm.do(project.line("tell", "A01"), JobTerms(gpus=1))
         assert project.found("tell", "A01")["devices"] == "5"
         warm.do(project.line("tell", "A03"), JobTerms())
         assert project.found("tell", "A03")["devices"] != "5"
