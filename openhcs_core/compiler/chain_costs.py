@@ -28,8 +28,8 @@ class ChainCost:
         Of label images, which wait for the well's end.
     cpu_ns : float
         Of its functions.
-    itemsize : int
-        Bytes of a pixel of what is stored.
+    itemsize, result_itemsize : int
+        Bytes of a pixel of what is stored, and of what the chain gives.
     """
 
     peak_bytes: float
@@ -37,6 +37,7 @@ class ChainCost:
     label_bytes: float
     cpu_ns: float
     itemsize: int
+    result_itemsize: int
 
 
 @dataclass
@@ -104,7 +105,7 @@ def cost_of_chain(
     cast = chain.planes * px * stored
     storing = result + cast
     peak = start + max(chain.peak, storing)
-    return ChainCost(peak, result, chain.labels, chain.cpu_ns, stored)
+    return ChainCost(peak, result, chain.labels, chain.cpu_ns, stored, chain.itemsize)
 
 
 def is_float(itemsize: int) -> bool:

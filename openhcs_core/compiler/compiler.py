@@ -12,7 +12,7 @@ from openhcs_core.compiler.outputs import check_tables
 from openhcs_core.compiler.overrides import PatternOverride, overrides_by_wells
 from openhcs_core.compiler.path_planner import find_mistakes, initialize_step_plans
 from openhcs_core.compiler.plate_steps import check_plate_tables, one_plan_each
-from openhcs_core.compiler.predictions import predict_steps
+from openhcs_core.compiler.predictions import plan_tiles, predict_steps
 from openhcs_core.compiler.request import CompileRequest, ErrorList
 from openhcs_core.compiler.sharing import share_plans
 from openhcs_core.compiler.tables import plan_tables
@@ -95,6 +95,7 @@ def compile_plate(request: CompileRequest, plate_map_digest: str | None = None) 
             "conversions": plan_inter_step_conversions(whole, resources),
             "runs": runs,
             "batches": batch_wells(request.wells, aim.wells),
+            "tiles": plan_tiles(plate, whole, request),
             "batch_aim": aim if request.wells_per_job == "auto" else None,
         }
     )

@@ -14,13 +14,25 @@ from operator import mul
 
 from natsort import natsorted
 
-from openhcs_core.compiler.chain_costs import ChainCost, cost_of_chain
+from openhcs_core.compiler.chain_costs import ChainCost
 from openhcs_core.compiler.components import values_after
+from openhcs_core.compiler.places import step_number
 from openhcs_core.compiler.plate_values import ComponentValues
 from openhcs_core.compiler.request import CompileRequest
+from openhcs_core.compiler.tiling import MemoryLimit, StackForm, cost_of_stack
 from openhcs_core.constants import Backend, Component, MemoryType
 from openhcs_core.microscopes import ChannelInfo
-from openhcs_core.plan import GroupPlan, Measurement, StepPlan, StepPrediction, StorePlan
+from openhcs_core.plan import (
+    WHOLE_STEP,
+    GroupPlan,
+    Measurement,
+    PlatePlan,
+    StepPlan,
+    StepPrediction,
+    StorePlan,
+    TilePlan,
+    plan_digest,
+)
 
 _PROCESS_MB = 53
 """Python, this package, numpy and tifffile."""
@@ -69,7 +81,12 @@ class _Images:
 
     values: ComponentValues
     itemsize: int
-    px: int
+    shape: tuple[int, int]
+
+    @property
+    def px(self) -> int:
+        """Pixels of an image."""
+        return self.shape[0] * self.shape[1]
 
     def count(self, components: Sequence[Component]) -> int:
         """Return how many planes differ in these components."""
@@ -96,22 +113,66 @@ def predict_steps(plans: Sequence[StepPlan], request: CompileRequest) -> dict[st
     request : CompileRequest
         With the plate's shapes, functions' costs, and measurements of earlier runs.
     """
-    images: dict[str | None, dict[str, _Images]] = {None: _plate_images(request)}
     found = {}
-    for plan in plans:
-        read = images[plan.source]
+    for plan, read, made in _follow_images(plans, request):
         if plan.is_plate_wide:
-            images[plan.step_name] = read
             found[plan.step_name] = _predict_plate(plan, read, request)
             continue
         chains = {channel: _chains(plan, channel, of, request) for channel, of in read.items()}
-        images[plan.step_name] = made = {
-            channel: _after(plan, channel, read[channel], chains[channel]) for channel in read
-        }
         prediction = _predict(plan, read, made, [*_counted(plan, read, chains)], request)
         records = request.measured.get(plan.step_name, ())
         found[plan.step_name] = from_records(prediction, plan, records)
     return found
+
+
+def plan_tiles(
+    plate: PlatePlan, plans: Sequence[StepPlan], request: CompileRequest
+) -> dict[str, dict[str, TilePlan]]:
+    """Return which stacks are worked on in parts: by digest of a step's plan, and by group.
+
+    Parameters
+    ----------
+    plans : sequence of StepPlan
+        The plate's steps with the functions of all wells.
+    """
+    tiles: dict[str, dict[str, TilePlan]] = {}
+    for step, (plan, read, _) in zip(plate.steps, _follow_images(plans, request), strict=True):
+        if plan.is_plate_wide or not _tiles(plan, read, request):
+            continue
+        for own, _ in plate.variants(step):
+            tiles[plan_digest(own)] = _tiles(own, read, request)
+    return tiles
+
+
+def _tiles(
+    plan: StepPlan, read: "Mapping[str, _Images]", request: CompileRequest
+) -> dict[str, TilePlan]:
+    """Return the smallest parts that any channel needs, by group."""
+    found: dict[str, TilePlan] = {}
+    for channel, images in read.items():
+        for group in _groups(plan, channel):
+            _, tile = _cost(plan, group, images, request)
+            key = group.value or WHOLE_STEP
+            if tile is not None and (key not in found or tile.side_px < found[key].side_px):
+                found[key] = tile
+    return found
+
+
+def _follow_images(
+    plans: Sequence[StepPlan], request: CompileRequest
+) -> "Iterator[tuple[StepPlan, dict[str, _Images], dict[str, _Images]]]":
+    """Yield each step with the images of a well that it reads, and that it makes, by channel."""
+    images: dict[str | None, dict[str, _Images]] = {None: _plate_images(request)}
+    for plan in plans:
+        read = images[plan.source]
+        made = read
+        if not plan.is_plate_wide:
+            chains = {channel: _chains(plan, channel, of, request) for channel, of in read.items()}
+            made = {
+                channel: _after(plan, channel, read[channel], chains[channel]) for channel in read
+            }
+        images[plan.step_name] = made
+        yield plan, read, made
 
 
 def _plate_images(request: CompileRequest) -> dict[str, _Images]:
@@ -134,7 +195,7 @@ def _plate_images(request: CompileRequest) -> dict[str, _Images]:
                 for component in Component
             },
             _itemsize(channel),
-            channel.shape[0] * channel.shape[1],
+            channel.shape,
         )
         for channel in request.index.channels
     }
@@ -149,11 +210,16 @@ def _chains(
     plan: StepPlan, channel: str, images: _Images, request: CompileRequest
 ) -> list[ChainCost]:
     """Return what each chain costs that may get stacks of a channel."""
-    stacked = images.count(plan.variable_components)
-    return [
-        cost_of_chain(plan, group, stacked, images.px, images.itemsize, request.functions)
-        for group in _groups(plan, channel)
-    ]
+    return [_cost(plan, group, images, request)[0] for group in _groups(plan, channel)]
+
+
+def _cost(
+    plan: StepPlan, group: GroupPlan, images: _Images, request: CompileRequest
+) -> tuple[ChainCost, TilePlan | None]:
+    stack = StackForm(images.count(plan.variable_components), images.shape, images.itemsize)
+    own = request.pipeline.steps[step_number(plan.step_name, request)].resources.mem_mb
+    limit = MemoryLimit(_process_mb(plan, request) * _MB, None if own is None else own * _MB)
+    return cost_of_stack(plan, group, stack, request, limit)
 
 
 def _groups(plan: StepPlan, channel: str) -> Iterator[GroupPlan]:
@@ -164,7 +230,7 @@ def _groups(plan: StepPlan, channel: str) -> Iterator[GroupPlan]:
 
 def _after(plan: StepPlan, channel: str, images: _Images, chains: Sequence[ChainCost]) -> _Images:
     itemsize = max((chain.itemsize for chain in chains), default=images.itemsize)
-    return _Images(values_after(plan, images.values, channel), itemsize, images.px)
+    return _Images(values_after(plan, images.values, channel), itemsize, images.shape)
 
 
 def _counted(
@@ -203,9 +269,7 @@ def _predict(
     request: CompileRequest,
 ) -> StepPrediction:
     kinds = _memory_types(plan)
-    costs = [request.functions.find(function.ref).cost for function in plan.functions]
-    process_mb = _PROCESS_MB + max((cost.library_mb for cost in costs), default=0)
-    process_mb += sum(_LIBRARY_MB.get(kind, 0) for kind in kinds)
+    process_mb = _process_mb(plan, request)
     labels = sum(stacks * chain.label_bytes for stacks, chain in chains)
     process_mb += _ROI_MB if labels else 0
     held = min(labels, _HELD_BYTES)
@@ -218,7 +282,7 @@ def _predict(
         sites = max(1, *(len(images.values[Component.SITE]) for images in made.values()))
         keeping = held + min(image_bytes, _HELD_BYTES)
         keeping += _written_bytes(plan.store, image_bytes, labels, sites)
-    start_s = _START_S + (_LIBRARY_S if costs else 0.0)
+    start_s = _START_S + (_LIBRARY_S if plan.functions else 0.0)
     start_s += sum(_MEMORY_TYPE_S.get(kind, 0.0) for kind in kinds)
     cpu_s = start_s + sum(stacks * chain.cpu_ns for stacks, chain in chains) / 1e9
     cpu_s += sum(images.bytes for images in read.values()) * _READ_NS_PER_BYTE / 1e9
@@ -238,6 +302,13 @@ def _written_bytes(store: StorePlan, image_bytes: float, labels: float, sites: i
     most = math.inf if store.zarr is None else store.zarr.max_shard_mb * _MB
     parts = (min(size / sites, most) for size in (image_bytes, labels))
     return sum(parts) * _PYRAMID * _FIELD_COPIES
+
+
+def _process_mb(plan: StepPlan, request: CompileRequest) -> int:
+    """Return what a job's process takes with the libraries of its functions."""
+    costs = [request.functions.find(function.ref).cost for function in plan.functions]
+    libraries = sum(_LIBRARY_MB.get(kind, 0) for kind in _memory_types(plan))
+    return _PROCESS_MB + max((cost.library_mb for cost in costs), default=0) + libraries
 
 
 def _memory_types(plan: StepPlan) -> set[MemoryType]:

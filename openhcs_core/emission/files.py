@@ -109,6 +109,14 @@ def _index_plate(plate: PlatePlan) -> dict[str, Any]:
         "batch_aim": plate.batch_aim and plate.batch_aim.model_dump(),
         "predictions": {step: took.model_dump() for step, took in plate.predictions.items()},
         "conversions": [conversion.as_dict() for conversion in plate.conversions],
+        **({"tiles": _tiles(plate)} if plate.tiles else {}),
+    }
+
+
+def _tiles(plate: PlatePlan) -> dict[str, dict[str, dict[str, int]]]:
+    return {
+        digest: {group: tile.model_dump() for group, tile in tiles.items()}
+        for digest, tiles in plate.tiles.items()
     }
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from openhcs_core.functions._stack import checked_stack
 from openhcs_core.memory.decorators import numpy
 from openhcs_core.pipeline.function_contracts import ProcessingContract, processing_contract
+from openhcs_core.pipeline.locality import local
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,6 +90,7 @@ def _check_range(low_name: str, low: float, high_name: str, high: float, limit: 
 
 @numpy
 @processing_contract(ProcessingContract.PURE_2D)
+@local(reach=("selem_radius",), factor=2, only_if={"downsample_factor": (1,)})
 def tophat(
     image_stack: Any,
     *,

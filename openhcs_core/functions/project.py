@@ -5,10 +5,12 @@ from typing import Any
 from openhcs_core.functions._stack import checked_stack
 from openhcs_core.memory.decorators import numpy
 from openhcs_core.pipeline.function_contracts import ProcessingContract, processing_contract
+from openhcs_core.pipeline.locality import local
 
 
 @numpy
 @processing_contract(ProcessingContract.VOLUMETRIC_TO_SLICE)
+@local()
 def max_projection(image_stack: Any) -> Any:
     """Take the maximum along the first axis.
 

@@ -13,6 +13,7 @@ from openhcs_core.pipeline.function_contracts import (
     special_outputs,
 )
 from openhcs_core.pipeline.function_step import FunctionStep
+from openhcs_core.pipeline.locality import Locality, local
 from openhcs_core.pipeline.patterns import (
     FunctionCall,
     Pattern,
@@ -25,6 +26,7 @@ __all__ = [
     "FunctionCall",
     "FunctionCost",
     "FunctionStep",
+    "Locality",
     "Pattern",
     "PatternEntry",
     "PatternError",
@@ -33,6 +35,7 @@ __all__ = [
     "SpecialOutput",
     "chain_breaker",
     "costs",
+    "local",
     "parse_pattern",
     "plate_function",
     "processing_contract",

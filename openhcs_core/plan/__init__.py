@@ -92,6 +92,7 @@ from openhcs_core.plan.predictions import (
     StepPrediction,
 )
 from openhcs_core.plan.special_paths import CHECK, CHECK_LOG, SPECIAL_FOLDER
+from openhcs_core.plan.tiles import WHOLE_STEP, TilePlan
 
 __all__ = [
     "ASIDE",
@@ -109,6 +110,7 @@ __all__ = [
     "SOURCE_VERSION",
     "SPECIAL_FOLDER",
     "STATUS",
+    "WHOLE_STEP",
     "WORKSPACE_METADATA",
     "BatchAim",
     "CompiledPipeline",
@@ -130,6 +132,7 @@ __all__ = [
     "StoreMetadataPlan",
     "StorePlan",
     "TablePlan",
+    "TilePlan",
     "aside_path",
     "benchmark_path",
     "canonical_json",

@@ -16,6 +16,7 @@ from openhcs_core.plan.conversions import PlannedConversion
 from openhcs_core.plan.functions import FunctionPlan, GroupPlan, PlateTable
 from openhcs_core.plan.predictions import BatchAim, JobResources, StepPrediction
 from openhcs_core.plan.special_paths import special_path
+from openhcs_core.plan.tiles import TilePlan
 from openhcs_core.planes import PlaneKey
 
 SCHEMA_VERSION = 1
@@ -270,6 +271,8 @@ class PlatePlan(FrozenModel):
         Steps that one job does, in pipeline order; empty where each step has jobs of its own.
     batches : tuple of tuple of str
         Wells that one job does; empty where each well has jobs of its own.
+    tiles : dict
+        By digest of a step's plan and by group: which slices are worked on in parts.
     batch_aim : BatchAim or None
         What batches were chosen for, where the config leaves their size to us.
     """
@@ -287,6 +290,7 @@ class PlatePlan(FrozenModel):
     batches: tuple[tuple[str, ...], ...] = ()
     batch_aim: BatchAim | None = None
     leaves_out: bool = False
+    tiles: dict[str, dict[str, TilePlan]] = {}
 
     def step_plan(self, plan: StepPlan, well: str) -> StepPlan:
         """Return a well's own plan of a step, or the step's."""

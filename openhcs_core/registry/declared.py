@@ -49,5 +49,6 @@ def describe_declared(
         plate_tables=plate_tables,
         takes_images=getattr(function, "takes_images", True),
         cost=getattr(function, "cost", FunctionCost()),
+        locality=getattr(function, "locality", None),
         versions=dict(versions),
     )

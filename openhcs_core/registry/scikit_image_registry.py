@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import JsonValue
 
 from openhcs_core.constants import MemoryType
-from openhcs_core.pipeline import FunctionCost, ProcessingContract
+from openhcs_core.pipeline import FunctionCost, Locality, ProcessingContract
 from openhcs_core.registry.cache import cached_functions
 from openhcs_core.registry.signatures import first_line, plain_defaults, unannotated_schema
 from openhcs_core.registry.unified_registry import FunctionMetadata, LibraryRegistryBase
@@ -23,20 +23,25 @@ class _Entry(NamedTuple):
     fixed: dict[str, JsonValue]
     hidden: tuple[str, ...]
     cost: FunctionCost = FunctionCost()
+    locality: Locality | None = None
 
 
+_EDGES = ("nearest", "reflect", "mirror", "constant")
+"""How pixels beyond an image's edge are made up from those near it."""
 _ENTRIES = {
     "filters.gaussian": _Entry(
         ProcessingContract.FLEXIBLE,
         {"preserve_range": True, "channel_axis": None},
         ("out",),
         FunctionCost(bytes_per_px=16, float_bytes_per_px=8, ns_per_px=12, library_mb=20),
+        Locality(halo=1, reach=("sigma", "truncate"), only_if={"mode": _EDGES}),
     ),
     "filters.median": _Entry(
         ProcessingContract.FLEXIBLE,
         {"behavior": "ndimage"},
         ("out",),
         FunctionCost(bytes_per_px=2, float_bytes_per_px=8, ns_per_px=110, itemsize=None),
+        Locality(halo=1, only_if={"footprint": (None,), "mode": _EDGES}),
     ),
 }
 
@@ -84,5 +89,6 @@ class ScikitImageRegistry(LibraryRegistryBase):
             contract=entry.contract,
             as_2d=True,
             cost=entry.cost,
+            locality=entry.locality,
             versions=versions,
         )

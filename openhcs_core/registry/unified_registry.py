@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from openhcs_core.config import FrozenModel
 from openhcs_core.constants import MemoryType
 from openhcs_core.errors import CompileError
-from openhcs_core.pipeline import FunctionCost, ProcessingContract
+from openhcs_core.pipeline import FunctionCost, Locality, ProcessingContract
 from openhcs_core.pipeline.value_types import ValueType
 from openhcs_core.plan import SpecialOutputPlan
 
@@ -33,6 +33,8 @@ class FunctionMetadata(FrozenModel):
         Parameters that the registry sets and a user cannot.
     versions : dict
         Library and source versions its results depend on.
+    locality : Locality or None
+        How far it looks for a pixel, as declared.
     as_2d : bool
         Takes slices as ``[Y, X]``.
     special_inputs : tuple of str
@@ -68,6 +70,7 @@ class FunctionMetadata(FrozenModel):
     plate_tables: tuple[str, ...] = ()
     takes_images: bool = True
     cost: FunctionCost = FunctionCost()
+    locality: Locality | None = None
     versions: dict[str, str] = {}
 
 

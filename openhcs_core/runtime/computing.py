@@ -1,16 +1,23 @@
 """The functions of one step on one well: a stack of planes after the other."""
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from openhcs_core.errors import InputDataError
 from openhcs_core.memory import get_framework
-from openhcs_core.plan import GroupPlan, StepPlan, plan_digest
+from openhcs_core.plan import WHOLE_STEP, GroupPlan, StepPlan, TilePlan, plan_digest
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.cache import ImageCache
-from openhcs_core.runtime.calls import FunctionLoader, SpecialValue, cast_planes, run_chain
+from openhcs_core.runtime.calls import (
+    ChainResult,
+    FunctionLoader,
+    SpecialValue,
+    cast_planes,
+    run_chain,
+)
 from openhcs_core.runtime.groups import group_planes
 from openhcs_core.runtime.inputs import WellInput
 from openhcs_core.runtime.manifest import StackRecord
@@ -18,6 +25,10 @@ from openhcs_core.runtime.means import Means, libraries_of
 from openhcs_core.runtime.outputs import Labels, collect_labels, make_files
 from openhcs_core.runtime.set_aside import SetAside
 from openhcs_core.runtime.special_inputs import SpecialInputs
+from openhcs_core.runtime.tiles import are_alike, run_in_tiles
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +58,8 @@ class StackWork:
         Gives the function of a reference.
     means : Means
         The job's devices, and what may be done when memory runs out.
+    tiles : mapping of str to TilePlan
+        Groups whose slices are worked on in parts.
     """
 
     plan: StepPlan
@@ -57,6 +70,7 @@ class StackWork:
     aside: SetAside
     load: FunctionLoader
     means: Means
+    tiles: Mapping[str, TilePlan] = field(default_factory=dict)
 
     def compute(self) -> Computed:
         """Run every stack through its chain; return all that the step gives."""
@@ -108,8 +122,26 @@ class StackWork:
         self, group: GroupPlan, keys: Sequence[PlaneKey]
     ) -> tuple[StackRecord, list[SpecialValue]]:
         """Run one stack and store its images; nothing of it is in memory afterwards."""
+        planes = self.source.load(keys)
+        tile = self.tiles.get(group.value or WHOLE_STEP)
+        if tile is not None and are_alike(planes):
+            return self._run_in_tiles(planes, keys, group, tile), []
+        made, result = self._run_chain(planes, keys, group, may_take=self.source.gives_own_arrays)
+        del planes
+        record = self.sink.put(made, result.keys, is_passing=not group.functions)
+        return record, [self.aside.keep(special) for special in result.specials]
+
+    def _run_chain(
+        self,
+        planes: "Sequence[NDArray[Any]]",
+        keys: Sequence[PlaneKey],
+        group: GroupPlan,
+        *,
+        may_take: bool = False,
+    ) -> "tuple[list[NDArray[Any]], ChainResult]":
+        """Return planes as they are stored, and all that the chain gave."""
         result = run_chain(
-            self.source.load(keys),
+            planes,
             keys,
             group.functions,
             self.load,
@@ -117,12 +149,30 @@ class StackWork:
             self.plan.projected_to,
             self.specials,
             self._digest,
-            may_take=self.source.gives_own_arrays,
+            may_take=may_take,
             means=self.means,
         )
-        made = cast_planes(result.planes, self.plan.output_dtype, self._who)
-        record = self.sink.put(made, result.keys, is_passing=not group.functions)
-        return record, [self.aside.keep(special) for special in result.specials]
+        return cast_planes(result.planes, self.plan.output_dtype, self._who), result
+
+    def _run_in_tiles(
+        self,
+        planes: "Sequence[NDArray[Any]]",
+        keys: Sequence[PlaneKey],
+        group: GroupPlan,
+        tile: TilePlan,
+    ) -> StackRecord:
+        """Run one stack, a part of its slices at a time, and store its images."""
+        logger.info("in parts of %d px", tile.side_px)
+        made_of: tuple[PlaneKey, ...] = ()
+
+        def run(part: "Sequence[NDArray[Any]]") -> "Sequence[NDArray[Any]]":
+            nonlocal made_of
+            made, result = self._run_chain(part, keys, group)
+            made_of = result.keys
+            return made
+
+        whole = run_in_tiles(planes, tile, run, self._who)
+        return self.sink.put(whole, made_of)
 
     def _choose_group(self, key: PlaneKey) -> GroupPlan:
         value = str(getattr(key, self.plan.group_by.value))

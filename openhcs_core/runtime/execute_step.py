@@ -93,8 +93,9 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
         return
     with _sinks(job, plan, well) as (sink, aside):
         with job_means(job, well) as means:
-            stacks = StackWork(plan, well, work.source, work.specials, sink, aside, load, means)
-            computed = stacks.compute()
+            read_from = work.source, work.specials
+            tiles = job.location.tiles.get(plan_digest(plan), {})
+            computed = StackWork(plan, well, *read_from, sink, aside, load, means, tiles).compute()
         read = {
             "inputs": dict(sorted(work.source.digests.items())),
             "special": work.specials.digests,
@@ -216,7 +217,8 @@ def compute_images(
     specials = SpecialInputs(job.plate_dir, plan, well)
     source = open_input(job, plan, well, _recomputer(job, load))
     with _sinks(job, plan, well) as (_, aside), job_means(job, well) as means:
-        stacks = StackWork(plan, well, source, specials, job.cache, aside, load, means)
+        tiles = job.location.tiles.get(plan_digest(plan), {})
+        stacks = StackWork(plan, well, source, specials, job.cache, aside, load, means, tiles)
         stacks.compute_images(planes)
 
 

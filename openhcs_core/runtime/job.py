@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from openhcs_core.config import FrozenModel
 from openhcs_core.errors import ConfigError, PlanChangedError
-from openhcs_core.plan import LOCATION, StepPlan, plan_digest, plan_path
+from openhcs_core.plan import LOCATION, StepPlan, TilePlan, plan_digest, plan_path
 from openhcs_core.runtime.cache import ImageCache
 from openhcs_core.runtime.devices import ProcessDevices
 from openhcs_core.runtime.held import HeldStacks, RecentStacks
@@ -37,6 +37,8 @@ class Location(FrozenModel):
         Steps of which the pipeline says so itself: without a GPU they do not run on the CPU.
     fallbacks : tuple of str
         What jobs may do when memory runs out.
+    tiles : dict
+        By digest of a step's plan and by group: which slices are worked on in parts.
     failed_wells : str
         ``leave_out``: a job whose well fails says so in its manifest, and others go on.
     """
@@ -48,6 +50,7 @@ class Location(FrozenModel):
     gpus: dict[str, int] = {}
     gpus_needed: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
+    tiles: dict[str, dict[str, TilePlan]] = {}
     failed_wells: Literal["report", "leave_out"] = "report"
 
     @property

@@ -300,6 +300,7 @@ def _plate_files(plate: OpenPlate, config: WorkflowConfig, plan: PlatePlan) -> d
         plate_map=settings.plate_map and str(Path(settings.plate_map).resolve()),
         functions={Path(path).stem: absolute(path) for path in config.functions},
         gpus={step: asked.gpu for step, asked in plan.resources.items() if asked.gpu},
+        tiles=plan.tiles,
         gpus_needed=tuple(step for step, asked in plan.resources.items() if asked.is_gpu_needed),
         fallbacks=config.fallbacks,
         failed_wells=config.failed_wells,

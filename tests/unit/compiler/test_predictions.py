@@ -192,3 +192,29 @@ def test_a_job_of_many_wells_asks_for_the_time_that_they_take_together(request_o
     ).resources["clean"]
     assert asked.runtime_min == 10  # the least
     assert asked.well_min == 5  # five times a minute
+
+
+_SMOOTHED = """steps:
+  - name: smooth
+    func: {skimage:filters.gaussian: {sigma: 2, mode: MODE}}
+    variable_components: [timepoint]
+    output_dtype: uint16
+"""
+
+
+def test_slices_are_worked_on_in_parts_where_they_would_need_more_than_a_job_may(
+    request_of, tmp_path
+):
+    text = _SMOOTHED.replace("MODE", "nearest")
+    usual = compile_plate(request_of(text, tmp_path, shape=(2000, 2000)))
+    assert usual.tiles == {}
+    large = compile_plate(request_of(text, tmp_path, shape=(30_000, 20_000)))
+    ((tile,),) = (tiles.values() for tiles in large.tiles.values())
+    assert tile.halo_px == 9
+    stack_mb = 30_000 * 20_000 * 2 / 2**20
+    assert large.predictions["smooth"].peak_mb <= 3 * stack_mb + 400
+    assert [plan.groups for plan in usual.steps] == [plan.groups for plan in large.steps]
+    edge = _SMOOTHED.replace("MODE", "wrap")
+    whole = compile_plate(request_of(edge, tmp_path, shape=(30_000, 20_000)))
+    assert whole.tiles == {}
+    assert whole.predictions["smooth"].peak_mb > 8 * stack_mb
