@@ -21,7 +21,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check lint types pytest test-all test-gpu test-prototype test-rocrate test-slurm slurm-sample run-slurm-sample fmt golden schemas clean
+.PHONY: help demo test setup check lint types pytest test-all test-gpu test-prototype test-rocrate test-slurm slurm-sample run-slurm-sample fmt golden schemas lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -83,6 +83,9 @@ golden: $(BIN)/.installed-dev ## Rewrite golden files; review the diff
 
 schemas: $(BIN)/.installed-dev ## Rewrite workflow/schemas from the models
 	$(BIN)/python -m openhcs_core.config.schemas workflow/schemas
+
+lock: $(BIN)/.installed-dev ## Write the lock file of every extra anew, with the newest versions (uv)
+	$(BIN)/python locks/make_locks.py $(LOCK_OPTIONS)
 
 clean: ## Remove results and the environment
 	rm -rf results .snakemake $(VENV) $(PROTOTYPE) $(ROCRATE) $(SLURM)
