@@ -1,6 +1,7 @@
 """Runs of snakemake that a command of ours starts, and that end with it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from openhcs_core.errors import ConfigError
 _SNAKEFILES = ("Snakefile", "workflow/Snakefile")
 _STOP_S = 30.0
 _POLL_S = 0.1
+_NO_TEXT = frozenset({"true", "false", "inf", "infinity", "nan"})
+"""Words that Snakemake takes for values of other kinds."""
 _ALWAYS = ("--keep-going", "--rerun-incomplete", "--nolock", "--scheduler", "greedy")
 """What the profile `default` says, for folders that have none."""
 
@@ -50,9 +53,21 @@ def snakemake_command(
         For snakemake.
     """
     start = [sys.executable, "-m", "snakemake", "--snakefile", snakefile]
-    # in a list a name of digits stays text
-    one = [] if plate is None else [f'plate=["{plate}"]']
+    one = [] if plate is None else [plate_argument(plate)]
     return [*start, *_ALWAYS, *arguments, "--config", f"config={config}", *one]
+
+
+def plate_argument(name: str) -> str:
+    """Return what tells snakemake's ``--config`` to do one plate.
+
+    Names that it would take for numbers stand in a list, where they stay text; in quotes only
+    where YAML needs them, since executors of clusters put the text between quotes of theirs.
+    """
+    is_word = re.fullmatch(r"[^\W\d][\w.+()-]*", name) is not None
+    if is_word and name.lower() not in _NO_TEXT:
+        return f"plate={name}"
+    is_plain = name == name.strip() and not name.startswith("-")
+    return f"plate=[{name}]" if is_plain else f'plate=["{name}"]'
 
 
 class ChildRun:

@@ -244,7 +244,7 @@ def session_for(config_path: str, plate: object = None) -> RunSession:
 def chosen_plate(plate: object) -> str | None:
     """Return the name that ``--config plate=NAME`` gives, None without any.
 
-    Snakemake takes a name of digits for a number; in a list, ``plate=["007"]``, it stays text.
+    Snakemake takes a name of digits for a number; in a list, ``plate=[007]``, it stays text.
     """
     if isinstance(plate, list) and len(plate) == 1:
         (plate,) = plate

@@ -1,0 +1,54 @@
+"""What a run of one plate is told on snakemake's command line."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openhcs_core.config import check_name
+from openhcs_core.session.child_runs import plate_argument, snakemake_command
+from openhcs_core.session.run_session import chosen_plate
+
+
+def _is_name(text):
+    try:
+        return check_name(text) == text
+    except ValueError:
+        return False
+
+
+NAMES = st.text(st.sampled_from("aé07Ee_.+-() "), min_size=1, max_size=8).filter(_is_name)
+
+
+def _read(argument):
+    from snakemake.cli import parse_config
+
+    return chosen_plate(parse_config([argument])["plate"])
+
+
+@settings(deadline=None)  # the first call imports snakemake
+@given(NAMES)
+def test_snakemake_reads_every_name_as_it_is(name):
+    assert _read(plate_argument(name)) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        ("p001", "plate=p001"),
+        ("007", "plate=[007]"),
+        ("1e3", "plate=[1e3]"),
+        ("True", "plate=[True]"),
+        ("nan", "plate=[nan]"),
+        ("a (2)", "plate=[a (2)]"),
+        ("- a", 'plate=["- a"]'),
+    ],
+)
+def test_quotes_stand_only_where_they_must(name, argument):
+    assert plate_argument(name) == argument
+    assert _read(argument) == name
+
+
+def test_the_config_comes_last_so_that_arguments_of_others_cannot_take_it_for_theirs():
+    command = snakemake_command("Snakefile", ["--cores", "2"], "c.yaml", "p")
+    assert command[-3:] == ["--config", "config=c.yaml", "plate=p"]
+    assert snakemake_command("Snakefile", [], "c.yaml")[-1] == "config=c.yaml"
