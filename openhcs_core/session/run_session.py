@@ -46,6 +46,8 @@ from openhcs_core.session.well_plans import remove_unused_plans
 DEFAULT_CONFIG = "config/config.yaml"
 _logger = logging.getLogger(__name__)
 _COMPILE_WAIT_S = 10.0
+_LOOK_WAIT_S = 0.3
+"""Who only looks whether a run is live holds the lock for less."""
 _START_WAIT_S = 2.0
 
 
@@ -100,7 +102,7 @@ class RunSession:
 
     def _write(self, compilation: Compilation, claim: RunClaim) -> Compilation:
         files, results = compilation.files, compilation.compiled.results
-        if claim.take() or (changed_plans(files) and claim.take(_COMPILE_WAIT_S)):
+        if claim.take(_LOOK_WAIT_S) or (changed_plans(files) and claim.take(_COMPILE_WAIT_S)):
             ahead = set_back_future_times(compilation.compiled)
             changed = {path: files[path] for path in changed_files(files)}
             if self._plate is None:
