@@ -20,6 +20,7 @@ from openhcs_core.session.facility import (
     FacilityOptions,
     FacilityRun,
     Outcome,
+    asks_for_dry_run,
     broken_outcome,
     check_plate,
     cut_tasks,
@@ -28,7 +29,6 @@ from openhcs_core.session.facility import (
     write_outcomes,
 )
 
-_DRY_RUN = frozenset({"-n", "--dry-run", "--dryrun"})
 _MOST_JOBS = 10_000
 
 
@@ -96,7 +96,7 @@ def run_command(
             results=results,
             arguments=("--cores", _share(cores, at_once), *arguments),
             at_once=at_once,
-            is_dry_run=not _DRY_RUN.isdisjoint(arguments),
+            is_dry_run=asks_for_dry_run(arguments),
         )
         say.plan(checked, len(tasks), at_once)
         run = FacilityRun(options, tasks, say.event)

@@ -15,6 +15,9 @@ from openhcs_core.config import LIFELINE_VARIABLE, take_lifeline
 from openhcs_core.errors import ConfigError
 
 _SNAKEFILES = ("Snakefile", "workflow/Snakefile")
+_PACKAGE = Path(__file__).parents[1]
+_OURS = (_PACKAGE.parent / "Snakefile", _PACKAGE / "_workflow/Snakefile")
+"""In a clone of the repository, and in an installed package."""
 _STOP_S = 30.0
 _POLL_S = 0.1
 _NO_TEXT = frozenset({"true", "false", "inf", "infinity", "nan"})
@@ -31,8 +34,7 @@ def find_snakefile(snakefile: str | None) -> str:
     ConfigError
         There is none.
     """
-    beside = Path(__file__).parents[2]
-    choices = [snakefile] if snakefile else [*_SNAKEFILES, str(beside / "Snakefile")]
+    choices = [snakefile] if snakefile else [*_SNAKEFILES, *map(str, _OURS)]
     found = next((path for path in choices if Path(path).is_file()), None)
     if found is None:
         raise ConfigError(
@@ -92,6 +94,11 @@ class ChildRun:
             )
         os.close(listening)
         self._code: int | None = None
+
+    @property
+    def process(self) -> int:
+        """Its number."""
+        return self._process.pid
 
     def poll(self) -> int | None:
         """Return the exit code, None while it runs."""

@@ -1,5 +1,6 @@
 """The right to run: on all plates of a results folder, or on one of them beside runs of others."""
 
+import os
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
@@ -7,6 +8,10 @@ from pathlib import Path
 from openhcs_core.plan import RUN_LOCK, plate_lock
 from openhcs_core.runtime import RunLock
 from openhcs_core.session.status import LastRun
+
+WAIT_FOR_IT = "wait for it, or stop it"
+CHANGED_MEANWHILE = "another run changed the plans meanwhile"
+"""How a run says that it gives way to another: what has started it may look for these words."""
 
 
 class RunClaim:
@@ -90,6 +95,17 @@ def find_owner(results: Path, plate: str) -> str:
     owner = claim.owner()
     claim.close()
     return owner
+
+
+def is_signed_by(results: Path, plate: str, process: int) -> bool:
+    """Return whether a process of this machine is the last that was to run a plate."""
+    path = results / plate_lock(plate)
+    if not path.exists():
+        return False
+    lock = RunLock(path)
+    owner = lock.owner()
+    lock.close()
+    return owner == f"process {process} on {os.uname().nodename}"
 
 
 def _is_held(path: Path, *, shared: bool = False) -> bool:

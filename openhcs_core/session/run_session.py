@@ -29,7 +29,12 @@ from openhcs_core.session.plan_history import keep_replaced
 from openhcs_core.session.plan_indices import forget_plate_indices, jobs_of_others
 from openhcs_core.session.progress import NeededJob, PlannedRun, plan_run
 from openhcs_core.session.regrouped import settle_regrouped
-from openhcs_core.session.run_claim import RunClaim, find_last_run
+from openhcs_core.session.run_claim import (
+    CHANGED_MEANWHILE,
+    WAIT_FOR_IT,
+    RunClaim,
+    find_last_run,
+)
 from openhcs_core.session.run_end import end_run, forget_last_run
 from openhcs_core.session.shared_jobs import put_back_shared
 from openhcs_core.session.status import LastRun, PlateStatus, read_status
@@ -82,7 +87,6 @@ class RunSession:
             Results were made with other versions, and the config refuses that.
         """
         compilation, claim = self._compile()
-        compilation = self._with_drift(compilation)
         try:
             self._compilation = self._write(compilation, claim)
         finally:
@@ -92,7 +96,7 @@ class RunSession:
 
     def _compile(self) -> tuple[Compilation, RunClaim]:
         """Compile; return it with the right to write, which is not taken yet."""
-        compilation = compile_workflow(self._config_path, self._plate)
+        compilation = self._with_drift(compile_workflow(self._config_path, self._plate))
         return compilation, self._claim_of(compilation)
 
     def _claim_of(self, compilation: Compilation) -> RunClaim:
@@ -121,7 +125,7 @@ class RunSession:
             raise RunLockedError(
                 f"another run ({claim.owner()}) works on {results} and this config "
                 f"would change {len(differing)} of its files (first: {differing[0]}); "
-                "wait for it, or stop it"
+                f"{WAIT_FOR_IT}"
             )
         text = (
             f"another run ({claim.owner()}) works on {results}; until it ends only -n is possible"
@@ -163,7 +167,7 @@ class RunSession:
         claim = self._claim_of(compilation)
         _take(claim, compilation)
         if changed_plans(compilation.files):
-            raise RunLockedError("another run changed the plans meanwhile; run the command again")
+            raise RunLockedError(f"{CHANGED_MEANWHILE}; run the command again")
         os.environ[RUN_VARIABLE] = claim.sign()
         self._claim = claim
         results, told = compilation.compiled.results, logger or _logger
@@ -172,8 +176,8 @@ class RunSession:
         remove_unfinished(compilation.compiled, compilation.cache_root, is_alone=is_alone)
         forget_last_run(compilation.compiled)
         planned = plan_run(compilation.compiled, jobs)
-        if any(targets for plate in planned.plates for targets in plate.todo.values()):
-            record_environment(compilation.compiled.results)
+        if busy := [plate.name for plate in planned.plates if any(plate.todo.values())]:
+            record_environment(compilation.compiled, busy)
         if logger is not None:
             text = f"{planned.describe()}; {_predict(compilation, planned)}"
             logger.info(text, extra={"openhcs_run": planned})
@@ -185,7 +189,8 @@ class RunSession:
         Raises
         ------
         ErrorGroup, OpenHCSError
-            Config or plates are wrong.
+            Config or plates are wrong, or results were made with other versions and the config
+            refuses that.
         RunLockedError
             A live run works on this results folder.
         """
@@ -273,6 +278,5 @@ def _take(claim: RunClaim, compilation: Compilation) -> None:
     """Take the right to run, or say who has it."""
     if not claim.take(_START_WAIT_S):
         raise RunLockedError(
-            f"another run ({claim.owner()}) works on {compilation.compiled.results}; "
-            "wait for it, or stop it"
+            f"another run ({claim.owner()}) works on {compilation.compiled.results}; {WAIT_FOR_IT}"
         )

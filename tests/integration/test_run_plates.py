@@ -182,6 +182,20 @@ def test_it_ends_with_all_that_it_started_and_the_same_command_goes_on(facility,
     assert [row["state"] for row in _table(project).values()] == ["done"] * 3
 
 
+@pytest.mark.thorough
+@pytest.mark.parametrize("max_jobs", ["0", "100"])
+def test_two_commands_at_once_share_the_plates_and_none_fails(facility, max_jobs):
+    project = facility(["a", "b"])
+    command = _command("--max-jobs", max_jobs)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    runs = [subprocess.Popen(command, cwd=project.folder, **pipes) for _ in range(2)]
+    said = [run.communicate()[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert all("2 of 2 plates done" in text for text in said), said
+    logs = "".join(path.read_text() for path in project.folder.glob("results/.run/**/*.log"))
+    assert logs.count("Finished jobid: 0 (Rule: all)") == (2 if max_jobs == "0" else 1)
+
+
 def _processes(folder):
     """Return the processes that work in a folder."""
     found = []

@@ -7,7 +7,13 @@ from openhcs_core.session.facility.outcomes import (
     exit_code,
     write_outcomes,
 )
-from openhcs_core.session.facility.runner import FacilityOptions, FacilityRun, Task, cut_tasks
+from openhcs_core.session.facility.runner import (
+    FacilityOptions,
+    FacilityRun,
+    Task,
+    asks_for_dry_run,
+    cut_tasks,
+)
 
 __all__ = [
     "CheckedPlate",
@@ -15,6 +21,7 @@ __all__ = [
     "FacilityRun",
     "Outcome",
     "Task",
+    "asks_for_dry_run",
     "broken_outcome",
     "check_plate",
     "cut_tasks",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from openhcs_core.config import WorkflowConfig, load_config, validate
 from openhcs_core.errors import ConfigError, ErrorGroup, InputDataError, OpenHCSError, shortened
 from openhcs_core.plan import RunTotals
-from openhcs_core.session.compiling import compile_workflow
+from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.totals import GB, all_wells, total
 
 
@@ -50,15 +50,30 @@ def plates_to_run(config_path: str, names: Sequence[str]) -> tuple[str, list[str
     ]
 
 
+def compile_alone(config_path: str, name: str) -> Compilation:
+    """Compile one plate of a config.
+
+    Raises
+    ------
+    OpenHCSError, ErrorGroup
+        It cannot be compiled.
+    """
+    try:
+        return compile_workflow(config_path, name)
+    except OSError as error:
+        if isinstance(error, OpenHCSError):
+            raise
+        # a folder that may not be read, a share that is away
+        text = f"plate {name!r}: {error.filename}: {error.strerror or error}"
+        raise InputDataError(text) from error
+
+
 def check_plate(config_path: str, name: str) -> CheckedPlate:
     """Compile one plate; write nothing, and keep nothing of it."""
     try:
-        compilation = compile_workflow(config_path, name)
+        compilation = compile_alone(config_path, name)
     except (OpenHCSError, ErrorGroup) as error:
         return CheckedPlate(name, error=error)
-    except OSError as error:  # a folder that may not be read, a share that is away
-        problem = InputDataError(f"plate {name!r}: {error.filename}: {error.strerror or error}")
-        return CheckedPlate(name, error=problem)
     (plan,) = compilation.compiled.plates
     cache_bytes = compilation.config.storage.cache_gb * GB
     totals = total([(plan, all_wells(plan))], cache_bytes)

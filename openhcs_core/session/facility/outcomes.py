@@ -15,8 +15,7 @@ from openhcs_core.errors import (
     OpenHCSError,
     render_error,
 )
-from openhcs_core.session.compiling import compile_workflow
-from openhcs_core.session.facility.checks import CheckedPlate
+from openhcs_core.session.facility.checks import CheckedPlate, compile_alone
 from openhcs_core.session.hours import read_hours
 from openhcs_core.session.run_claim import find_last_run
 from openhcs_core.session.status import PlateStatus, read_status
@@ -100,7 +99,7 @@ class ChildOutcome:
 def read_outcome(config: str, checked: CheckedPlate, child: ChildOutcome) -> Outcome:
     """Return what came of a plate's run, read from its results."""
     try:
-        compilation = compile_workflow(config, checked.name)
+        compilation = compile_alone(config, checked.name)
     except (OpenHCSError, ErrorGroup) as error:  # it changed meanwhile
         return broken_outcome(checked, error)
     results = Path(compilation.compiled.results)
@@ -131,9 +130,7 @@ def dry_outcome(plates: Sequence[CheckedPlate], child: ChildOutcome, log_start: 
     log_start : int
         Where in the log this run begins, in bytes.
     """
-    with Path(child.log).open("rb") as stream:
-        stream.seek(log_start)
-        found = _TOTAL.findall(stream.read())
+    found = _TOTAL.findall(read_log(child.log, log_start))
     return Outcome(
         plate=plates[0].name if child.is_of_one else f"{len(plates)} plates",
         state="failed" if child.code else "looked at",
@@ -144,6 +141,13 @@ def dry_outcome(plates: Sequence[CheckedPlate], child: ChildOutcome, log_start: 
         reason=f"snakemake ended with {child.code}; its log says why" if child.code else "",
         log=child.log,
     )
+
+
+def read_log(log: str, start: int) -> bytes:
+    """Return what snakemake said since a log had `start` bytes."""
+    with Path(log).open("rb") as stream:
+        stream.seek(start)
+        return stream.read()
 
 
 def _exit_code(status: PlateStatus, code: int) -> int:

@@ -1,5 +1,6 @@
 """Snakemakes, one a plate or one for all: some at once, the others when these have ended."""
 
+import re
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,18 @@ from openhcs_core.session.facility.outcomes import (
     ChildOutcome,
     Outcome,
     dry_outcome,
+    read_log,
     read_outcome,
 )
-from openhcs_core.session.run_claim import find_last_run, find_owner
+from openhcs_core.session.run_claim import (
+    CHANGED_MEANWHILE,
+    WAIT_FOR_IT,
+    find_last_run,
+    find_owner,
+    is_signed_by,
+)
 
+_DRY_RUN = re.compile(r"--dry-?r?u?n?|-[fFknpt]*n[fFknpqt]*")
 RUN_FOLDER = ".run"
 """Below the results folder: what each snakemake said."""
 _POLL_S = 0.2
@@ -65,6 +74,11 @@ class Task:
     def name(self) -> str:
         """For messages and logs."""
         return self.plates[0].name if self.is_of_one else f"{len(self.plates)} plates"
+
+
+def asks_for_dry_run(arguments: Sequence[str]) -> bool:
+    """Return whether snakemake is asked to look only: ``-n``, ``-np``, ``--dry-run``, ``--dry``."""
+    return any(map(_DRY_RUN.fullmatch, arguments))
 
 
 def cut_tasks(plates: Sequence[CheckedPlate], config_count: int, most_jobs: int) -> list[Task]:
@@ -191,7 +205,21 @@ class FacilityRun:
         self._say(task.name, "running", f"log {log}")
 
     def _read(self, one: _Started, code: int) -> list[Outcome]:
+        """Return what came of plates; nothing of those that wait for another run now."""
+        if code and self._gave_way(one):
+            self._waiting.append(one.task)
+            self._told_busy.add(one.task.name)
+            self._say(one.task.name, "waits", "another run was there first")
+            return []
         child = ChildOutcome(code, time.monotonic() - one.since, one.log, one.task.is_of_one)
         if self._options.is_dry_run:
             return [dry_outcome(one.task.plates, child, one.log_start)]
         return [read_outcome(self._options.config, plate, child) for plate in one.task.plates]
+
+    def _gave_way(self, one: _Started) -> bool:
+        """Return whether a snakemake ended because another began with its plates before it."""
+        plate = one.task.plates[0].name
+        if is_signed_by(Path(self._options.results), plate, one.run.process):
+            return False
+        said = read_log(one.log, one.log_start)
+        return any(words.encode() in said for words in (CHANGED_MEANWHILE, WAIT_FOR_IT))
