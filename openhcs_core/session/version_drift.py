@@ -6,7 +6,7 @@ software, the TIFF and zarr libraries …) are recorded when a run starts and ar
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from openhcs_core.session.manifests import aside_folder, manifest_place
 from openhcs_core.storage import replace_file
 
 _RECORD = ".plan/environment.json"
+_PLATE_RECORDS = ".plan/environments"
 _DECIDING = (
     *("python", "openhcs-core", "numpy", "pandas", "roifile", "scikit-image", "scipy"),
     *("tensorstore", "tifffile"),
@@ -76,7 +77,7 @@ def find_drift(compiled: CompiledPipeline) -> tuple[Drift, ...]:
                     steps.setdefault(found, {})[own.step_name] = None
     planned = [Drift(*found, tuple(names)) for found, names in steps.items()]
     named = {drift.name for drift in planned}
-    others = (one for one in _of_environment(compiled.results) if one.name not in named)
+    others = (one for one in _of_environment(compiled) if one.name not in named)
     return (*planned, *others)
 
 
@@ -114,24 +115,58 @@ def describe_drift(drift: tuple[Drift, ...]) -> list[str]:
     return texts
 
 
-def record_environment(results: str) -> None:
-    """Write the versions of a run that has something to do."""
-    text = json.dumps(installed_versions(), indent=1) + "\n"
-    path = Path(results, _RECORD)
+def record_environment(compiled: CompiledPipeline, plates: Iterable[str]) -> None:
+    """Write the versions of a run that has something to do, of the folder and of each plate.
+
+    Libraries that functions of this run do not use, but those of another plate did, stay.
+    """
+    results = compiled.results
+    found = {**installed_versions(), **_planned_versions(compiled)}
+    _write(Path(results, _RECORD), {**(recorded_environment(results) or {}), **found})
+    for plate in plates:
+        _write(_plate_record(results, plate), installed_versions())
+
+
+def recorded_environment(results: str, plate: str | None = None) -> dict[str, str] | None:
+    """Return the versions of the last run that had something to do, None where not recorded.
+
+    Parameters
+    ----------
+    plate : str, optional
+        The last run that had something to do for it.
+    """
+    data = _read_json(Path(results, _RECORD) if plate is None else _plate_record(results, plate))
+    return {str(key): str(value) for key, value in data.items()} if data else None
+
+
+def _plate_record(results: str, plate: str) -> Path:
+    return Path(results, _PLATE_RECORDS, f"{plate}.json")
+
+
+def _write(path: Path, versions: Mapping[str, str]) -> None:
+    text = json.dumps(dict(sorted(versions.items())), indent=1) + "\n"
     if not holds(path, text):
         with replace_file(path, durable=False) as stream:
             stream.write(text.encode())
 
 
-def recorded_environment(results: str) -> dict[str, str] | None:
-    """Return the versions of the last run that had something to do, None where not recorded."""
-    data = _read_json(Path(results, _RECORD))
-    return {str(key): str(value) for key, value in data.items()} if data else None
+def _planned_versions(compiled: CompiledPipeline) -> dict[str, str]:
+    """Return the versions of libraries that functions of today's plans use."""
+    return {
+        name: text
+        for plate in compiled.plates
+        for plan in plate.steps
+        for function in plan.functions
+        for name, text in function.versions.items()
+        if name != SOURCE_VERSION
+    }
 
 
-def _of_environment(results: str) -> Iterator[Drift]:
-    made_with, installed = recorded_environment(results) or {}, installed_versions()
-    for name in _DECIDING:
+def _of_environment(compiled: CompiledPipeline) -> Iterator[Drift]:
+    """Yield what is another version now, also where this plate has no results yet."""
+    made_with, planned = recorded_environment(compiled.results) or {}, _planned_versions(compiled)
+    installed = {**installed_versions(), **planned}
+    for name in dict.fromkeys((*_DECIDING, *sorted(planned))):
         before, now = made_with.get(name), installed.get(name, "not installed")
         if before not in (None, now):
             yield Drift(name, before, now)

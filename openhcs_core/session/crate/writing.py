@@ -1,15 +1,18 @@
 """Write a plate's crate: what its results can be made again from, and the description of all."""
 
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
-from openhcs_core.errors import ConfigError
-from openhcs_core.plan import CRATE_FOLDER, CRATE_METADATA, PlatePlan
+from openhcs_core.config import WorkflowConfig, load_config, validate
+from openhcs_core.errors import ConfigError, shortened
+from openhcs_core.plan import CRATE_FOLDER, CRATE_METADATA
 from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.crate.contents import CrateFile, PlateRecord, inputs_table, read_plate
 from openhcs_core.session.crate.graph import INPUTS, CrateDescription, crate_metadata
 from openhcs_core.session.crate.sources import collect_sources
 from openhcs_core.session.environment import installed_versions
+from openhcs_core.session.status import LastRun, read_status
 from openhcs_core.session.version_drift import recorded_environment
 from openhcs_core.storage import replace_file
 
@@ -51,9 +54,10 @@ def write_crate(folder: Path, config_path: str, options: CrateOptions) -> Writte
         A record of the results is damaged.
     """
     _check_library()
-    compilation = compile_workflow(config_path)
-    plate = _find_plate(compilation, folder, config_path)
+    compilation = compile_workflow(config_path, _find_plate(folder, config_path))
+    (plate,) = compilation.compiled.plates
     record = read_plate(plate, folder)
+    _check_finished(compilation, record, folder)
     sources = collect_sources(compilation, plate)
     files = {**sources.files, INPUTS: inputs_table(record)}
     described = [
@@ -66,7 +70,12 @@ def write_crate(folder: Path, config_path: str, options: CrateOptions) -> Writte
         options.person,
         options.orcid,
     )
-    versions = recorded_environment(compilation.compiled.results) or installed_versions()
+    results = compilation.compiled.results
+    versions = (
+        recorded_environment(results, plate.name)
+        or recorded_environment(results)
+        or installed_versions()
+    )
     metadata = crate_metadata(about, record, sources, described, versions)
     (folder / CRATE_METADATA).unlink(missing_ok=True)  # until all that it describes is there
     _write_folder(folder / CRATE_FOLDER, files)
@@ -85,14 +94,29 @@ def _check_library() -> None:
         )
 
 
-def _find_plate(compilation: Compilation, folder: Path, config_path: str) -> PlatePlan:
+def _check_finished(compilation: Compilation, record: PlateRecord, folder: Path) -> None:
+    """Refuse results of which some were made from what others are no more."""
+    (status,) = read_status(compilation, LastRun(inf))
+    undone = [
+        f"step {job.step} of {job.well or 'the plate'}"
+        for job in status.jobs
+        if job.state != "done" and job.well not in record.left_out
+    ]
+    if undone:
+        raise ConfigError(
+            f"{folder} is not finished: {shortened(undone)} is not of what is there today; run "
+            "snakemake first"
+        )
+
+
+def _find_plate(folder: Path, config_path: str) -> str:
     """Return the plate that a folder has the results of."""
-    results = Path(compilation.compiled.results)
-    places = {plate.name: results / plate.name for plate in compilation.compiled.plates}
-    for plate in compilation.compiled.plates:
-        if places[plate.name].resolve() == folder.resolve():
-            return plate
-    known = ", ".join(map(str, places.values()))
+    config = validate(WorkflowConfig, load_config(config_path))
+    places = {name: Path(config.results, name) for name in config.plates}
+    for name, place in places.items():
+        if place.resolve() == folder.resolve():
+            return name
+    known = shortened(list(map(str, places.values())))
     raise ConfigError(
         f"{folder} has no results of a plate of {config_path}; expected {known}; give one of "
         "these, or the config that its results are of (--config)"

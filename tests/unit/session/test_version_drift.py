@@ -36,7 +36,7 @@ def _start_and_end(*jobs):
         environment.setenv(RUN_VARIABLE, "")
         session.start(jobs)
         session.end()
-    session._lock.close()
+    session._claim.close()
 
 
 @pytest.fixture
@@ -112,6 +112,8 @@ def test_refusing_writes_nothing_and_says_what_to_do(done):
             ConfigError, match=r"config/config\.yaml version_drift: refuse.*scipy 0\.1"
         ):
             RunSession().compile()
+        with pytest.raises(ConfigError, match="version_drift: refuse"), RunSession().alone():
+            pass
     after = {path: path.read_bytes() for path in Path("results").rglob("*") if path.is_file()}
     assert after == files
 
@@ -134,3 +136,21 @@ def test_other_code_of_our_functions_is_told(done):
     source = plan["groups"][0]["functions"][0]["versions"]["source"]
     _made_with("hat", source="0" * 32)
     assert f"code of openhcs:tophat 00000000 (now {source[:8]}) in step hat" in _warnings()
+
+
+def test_a_plate_without_results_is_not_made_with_another_library_than_those_before(
+    done, monkeypatch
+):
+    monkeypatch.setattr("openhcs_core.session.version_drift._DECIDING", ())  # as for torch or cupy
+    _last_run_with(**{"scikit-image": "0.1"})
+    _set("refuse")
+    write_imagexpress_plate(done / "new", [1])
+    text = Path("config/config.yaml").read_text()
+    Path("config/config.yaml").write_text(text.replace("demo: {path: plate}", "new: {path: new}"))
+    with pytest.raises(ConfigError, match=r"made with scikit-image 0\.1"):
+        RunSession(plate="new").compile()
+
+
+def test_each_plate_has_the_versions_of_its_own_last_run(done):
+    _last_run_with(tifffile="0.1")
+    assert recorded_environment("results", "demo") == installed_versions()

@@ -10,7 +10,9 @@ from click.testing import CliRunner
 
 from openhcs_core.cli.main import cli, main
 from openhcs_core.errors import ConfigError, InputDataError
-from openhcs_core.runtime import read_manifest
+from openhcs_core.registry import RegistryService
+from openhcs_core.runtime import Job, execute_step, read_manifest
+from openhcs_core.session import compile_workflow, write_files
 from openhcs_core.session.crate import (
     CrateOptions,
     compare,
@@ -18,6 +20,7 @@ from openhcs_core.session.crate import (
     read_crate,
     write_crate,
 )
+from openhcs_core.testing.plates import image_path
 
 CONFIG = "config/config.yaml"
 RESULTS = Path("results/demo")
@@ -84,6 +87,20 @@ def test_a_config_that_was_edited_since_is_refused(folder):
     )
     with pytest.raises(ConfigError, match="smooth of A01"):
         make()
+
+
+def test_results_made_from_what_is_no_more_are_refused(folder):
+    shutil.copy(image_path(Path("plate"), "A02", 1), image_path(Path("plate"), "A01", 1))
+    write_files(compile_workflow(CONFIG).files)
+    execute_step(Job(RESULTS, "smooth"), "A01", RegistryService().load)
+    with pytest.raises(ConfigError, match="not finished: step count of A01"):
+        make()
+
+
+def test_another_plate_that_is_broken_does_not_matter(folder):
+    text = Path(CONFIG).read_text()
+    Path(CONFIG).write_text(f"{text}  gone: {{path: gone}}\n")
+    assert make().record.inputs
 
 
 def test_a_missing_table_is_named(folder):
