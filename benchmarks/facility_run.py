@@ -30,6 +30,7 @@ checked = [check_plate("config/config.yaml", name) for name in names]
 assert all(one.error is None for one in checked), checked
 print(sum(one.jobs for one in checked))
 """
+_AGAIN = 10
 PIPELINE = """steps:
   - {name: smooth, func: {skimage:filters.gaussian: {sigma: 1}}}
   - {name: count, func: {openhcs:count_cells_single_channel: {min_area: 5}}}
@@ -93,23 +94,22 @@ def look(plate_count: int, checked_count: int, well_count: int, step_count: int)
 
 
 def run(plate_count: int, well_count: int, at_once: int) -> None:
-    """Measure real runs of many small plates."""
-    for what, most in (("a snakemake each", "0"), ("one snakemake", str(10**9))):
+    """Measure real runs of many small plates, and the same commands when all is done."""
+    for what, most in (("one snakemake", str(10**9)), ("a snakemake each", "0")):
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             write_plates(folder, plate_count, well_count, 2)
             (folder / "config/pipeline.yaml").write_text(PIPELINE)
-            command = (*RUN, "--max-jobs", most, "--at-once", str(at_once), "--", *PROFILE)
-            for state in ("run", "again"):
-                said = measure(
-                    folder,
-                    f"{state}: {plate_count} plates of {well_count} wells, {what}",
-                    (*command, "--executor", "openhcs"),
-                )
-                done = f"{plate_count} of {plate_count} plates done"
-                if done not in said:
-                    sys.exit(said[-3000:])
-            print(f"    ({done})")
+            command = (*RUN, "--max-jobs", most, "--at-once", str(at_once))
+            snakemake = ("--", *PROFILE, "--executor", "openhcs")
+            title = f"{plate_count} plates of {well_count} wells, {what}"
+            said = measure(folder, title, (*command, *snakemake))
+            if f"{plate_count} of {plate_count} plates done" not in said:
+                sys.exit(said[-3000:])
+            names = [f"p{number:03d}" for number in range(1, min(plate_count, _AGAIN) + 1)]
+            chosen = [] if most != "0" else [part for name in names for part in ("--plate", name)]
+            count = len(names) if chosen else plate_count
+            measure(folder, f"again, {count} of them", (*command, *chosen, *snakemake))
 
 
 if __name__ == "__main__":
