@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.digests import combined_digest, plane_digest
 from openhcs_core.runtime.held import HeldStacks, RecentStacks
 from openhcs_core.runtime.manifest import PlaneRecord, StackRecord
+from openhcs_core.runtime.removable import write_unless_removed
 from openhcs_core.storage.atomic import replace_file
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class ImageCache:
         path = self.path(digest)
         if not self._is_in_memory(planes) and (form := _common_form(planes)) is not None:
             if not path.exists():
-                self._write(path, planes, form)
+                write_unless_removed(partial(_write, path, planes, form), path)
             shape = (len(planes), *form[0])
             return StackRecord(object=digest, dtype=form[1], shape=shape, planes=records)
         stack = np.stack(planes)
@@ -87,7 +89,8 @@ class ImageCache:
         else:
             is_passing = False
         if not is_passing and not path.exists():
-            self._write(path, list(stack), (stack.shape[1:], stack.dtype.name))
+            form = stack.shape[1:], stack.dtype.name
+            write_unless_removed(partial(_write, path, list(stack), form), path)
         if self.recent is not None:
             self.recent.put(digest, stack)
         return StackRecord(object=digest, dtype=stack.dtype.name, shape=stack.shape, planes=records)
@@ -153,25 +156,26 @@ class ImageCache:
         size = sum(plane.nbytes for plane in planes)
         return self.recent is not None or (self.held is not None and self.held.has_room(size))
 
-    def _write(self, path: Path, planes: "Sequence[NDArray[Any]]", form: "_Form") -> None:
-        """Write planes of one shape and dtype as ``numpy.save`` does their stack, without one."""
-        import numpy as np
 
-        shape, dtype = form
-        header = {
-            "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
-            "fortran_order": False,
-            "shape": (len(planes), *shape),
-        }
-        with replace_file(path, durable=False) as stream:
-            # numpy writes a file that is open for writing alone at once, others piece by piece
-            with open(stream.fileno(), "wb", closefd=False) as out:
-                np.lib.format.write_array_header_1_0(out, header)
-                for plane in planes:
-                    np.ascontiguousarray(plane, dtype).tofile(out)
-            # readers are whom the umask lets read; writers, nobody
-            mode = os.fstat(stream.fileno()).st_mode
-            os.fchmod(stream.fileno(), mode & _READ_ONLY)
+def _write(path: Path, planes: "Sequence[NDArray[Any]]", form: "_Form") -> None:
+    """Write planes of one shape and dtype as ``numpy.save`` does their stack, without one."""
+    import numpy as np
+
+    shape, dtype = form
+    header = {
+        "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
+        "fortran_order": False,
+        "shape": (len(planes), *shape),
+    }
+    with replace_file(path, durable=False) as stream:
+        # numpy writes a file that is open for writing alone at once, others piece by piece
+        with open(stream.fileno(), "wb", closefd=False) as out:
+            np.lib.format.write_array_header_1_0(out, header)
+            for plane in planes:
+                np.ascontiguousarray(plane, dtype).tofile(out)
+        # readers are whom the umask lets read; writers, nobody
+        mode = os.fstat(stream.fileno()).st_mode
+        os.fchmod(stream.fileno(), mode & _READ_ONLY)
 
 
 def _common_form(planes: "Sequence[NDArray[Any]]") -> "_Form | None":

@@ -32,7 +32,7 @@ from openhcs_core.runtime.fallbacks import FallbackNotes
 from openhcs_core.runtime.held import HeldStacks
 from openhcs_core.runtime.inputs import Recompute, WellInput
 from openhcs_core.runtime.job import Job
-from openhcs_core.runtime.job_cache import JobResult
+from openhcs_core.runtime.job_cache import CacheRemovedError, JobResult
 from openhcs_core.runtime.kept_images import kept_folder, restore_kept_images, write_kept_images
 from openhcs_core.runtime.manifest import (
     FileRecord,
@@ -88,8 +88,7 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     check_versions(plan)
     load = with_user_functions(plan, job.location, load)
     earlier = _find_result(work)
-    if earlier is not None:
-        _put_back(work, earlier)
+    if earlier is not None and _put_back(work, earlier):
         return
     with _sinks(job, plan, well) as (sink, aside):
         with job_means(job, well) as means:
@@ -123,9 +122,7 @@ def restore_step(job: Job, well: str) -> bool:
     """
     work = _open_work(job, well, _no_functions)
     found = _find_unread(work) if work.plan.source is None else _find_result(work)
-    if found is not None:
-        _put_back(work, found)
-    return found is not None
+    return found is not None and _put_back(work, found)
 
 
 def _no_functions(ref: str) -> Callable[..., Any]:
@@ -189,16 +186,21 @@ def _find_unread(work: _Work) -> JobResult | None:
     return work.job.results.find_read(plan_digest(work.plan), work.well, work.unread)
 
 
-def _put_back(work: _Work, result: JobResult) -> None:
-    """Commit what an equal job gave."""
+def _put_back(work: _Work, result: JobResult) -> bool:
+    """Commit what an equal job gave; return whether all of it was still in the cache."""
     job, plan, well = work.job, work.plan, work.well
-    with work.turn:
-        if plan.store is not None:
-            fill = partial(job.results.place_kept, result)
-            restore_kept_images(job, plan, well, fill, work.confirm)
-        work.confirm()
-        commit(job, result.record.manifest, result.files)
+    try:
+        with work.turn:
+            if plan.store is not None:
+                fill = partial(job.results.place_kept, result)
+                restore_kept_images(job, plan, well, fill, work.confirm)
+            work.confirm()
+            commit(job, result.record.manifest, result.files)
+    except CacheRemovedError as error:
+        logger.info("%s was removed meanwhile: computing", error)
+        return False
     logger.info("step %r, well %s: taken from the cache, an equal job did it", job.step, well)
+    return True
 
 
 def compute_images(

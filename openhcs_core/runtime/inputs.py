@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_RECOMPUTED = 3
+"""Times that what is gone from the cache is computed: it may be removed at any moment."""
 Recompute = Callable[[str, str, Collection[PlaneKey]], None]
 """Called with step, well and planes that are gone from the cache."""
 
@@ -252,7 +254,9 @@ class StepInput(WellInput):
 
     def _load_cached(self, key: PlaneKey, stack: StackRecord, number: int) -> "NDArray[Any]":
         plane = self._cache.get_plane(stack, number)
-        if plane is None:
+        for _ in range(_RECOMPUTED):
+            if plane is not None:
+                break
             self._cache.discard(stack)
             planes = [PlaneKey.parse(one.name) for one in stack.planes]
             self._recompute(self._source, self._well, planes)

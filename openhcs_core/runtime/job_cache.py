@@ -6,18 +6,22 @@ cache beside the images; what is gone is computed again.
 
 import json
 import logging
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from openhcs_core.config import ZARR_GROUP_FILES, FrozenModel
+from openhcs_core.errors import StorageAccessError
 from openhcs_core.plan import digest_bytes
 from openhcs_core.runtime.digests import content_digest
 from openhcs_core.runtime.file_cache import FileCache, StoredFile, link_or_copy
 from openhcs_core.runtime.manifest import Manifest
+from openhcs_core.runtime.removable import write_unless_removed
 from openhcs_core.storage import TEMPORARY_PREFIX, replace_file
 
 JOBS_FOLDER, FILES_FOLDER, IMAGES_FOLDER = "jobs", "files", "images"
@@ -27,6 +31,10 @@ _DECLARED = frozenset(ZARR_GROUP_FILES.values())
 """Names of files that rules declare as outputs, or that are small like these."""
 
 logger = logging.getLogger(__name__)
+
+
+class CacheRemovedError(Exception):
+    """A file of the cache was removed while it was put back: its job has to compute."""
 
 
 class JobRecord(FrozenModel):
@@ -105,7 +113,7 @@ class JobCache:
         read : str
             As it was given to :meth:`put`.
         """
-        for path in self._folder(plan_digest, well).glob("*.json"):
+        for path in self._records(plan_digest, well):
             try:
                 is_same = JobRecord.model_validate_json(path.read_bytes()).read == read
             except (OSError, ValidationError):
@@ -124,8 +132,9 @@ class JobCache:
         if len(found) < len(files) or not all(map(self.images.has, record.kept.values())):
             logger.info("the result of an equal job is in the cache, but not whole: computing")
             return None
-        with suppress(PermissionError):  # of another user, whose files only they may change
-            path.touch()  # when it was last of use
+        # not of another user, whose files only they may change, and not where it was just removed
+        with suppress(PermissionError, FileNotFoundError):
+            os.utime(path)  # when it was last of use
         return JobResult(record, found)
 
     def put(
@@ -151,6 +160,15 @@ class JobCache:
         DiskFullError
             There is no room for it.
         """
+        write_unless_removed(partial(self._put, manifest, files, kept_folder, read), self.root)
+
+    def _put(
+        self,
+        manifest: Manifest,
+        files: Mapping[str, bytes],
+        kept_folder: Path | None,
+        read: str | None,
+    ) -> None:
         for content in files.values():
             self.files.put_bytes(content)
         kept = {} if kept_folder is None else self._put_folder(kept_folder)
@@ -161,9 +179,21 @@ class JobCache:
             stream.write(record.model_dump_json().encode())
 
     def place_kept(self, result: JobResult, folder: Path) -> None:
-        """Put the files of kept images into a folder, by hard links where these can be."""
+        """Put the files of kept images into a folder, by hard links where these can be.
+
+        Raises
+        ------
+        CacheRemovedError
+            They were removed since they were looked for.
+        """
         for name, stored in result.record.kept.items():
-            link_or_copy(self.images.path(stored.digest), folder / name)
+            source = self.images.path(stored.digest)
+            try:
+                link_or_copy(source, folder / name)
+            except (FileNotFoundError, StorageAccessError) as error:
+                if source.exists():
+                    raise
+                raise CacheRemovedError(source) from error
 
     def _put_folder(self, folder: Path) -> dict[str, StoredFile]:
         paths = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -174,6 +204,12 @@ class JobCache:
             for path in paths
             if not _is_ours_alone(path)
         }
+
+    def _records(self, plan_digest: str, well: str) -> list[Path]:
+        try:
+            return list(self._folder(plan_digest, well).glob("*.json"))
+        except FileNotFoundError:  # removed meanwhile
+            return []
 
     def _folder(self, plan_digest: str, well: str) -> Path:
         return self.root / JOBS_FOLDER / plan_digest[:2] / plan_digest / well

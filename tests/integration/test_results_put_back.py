@@ -3,9 +3,11 @@
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
+SAID = "said.txt"
 TAKEN = "taken from the cache"
 PIPELINE = """steps:
   - {name: clean, func: {openhcs:stack_percentile_normalize: {low_percentile: 1.0}}}
@@ -112,3 +114,56 @@ def test_a_plate_of_another_folder_with_the_same_cache_takes_its_results(project
     _run(twin)
     assert len(_taken(twin)) == 6
     assert _everything(twin) == _everything(project)
+
+
+def _start(project):
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project.snakefile)]
+    command += ["--directory", str(project.folder), "--cores", "2"]
+    with (project.folder / SAID).open("w") as said:
+        return subprocess.Popen(command, cwd=project.folder, stdout=said, stderr=said)
+
+
+def _in_reference(project, small_project):
+    """Run the same project elsewhere, undisturbed; return its bytes."""
+    other = small_project((1, 2, 3), "reference")
+    for name in ("config/config.yaml", "config/pipeline.yaml"):
+        other.write(name, (project.folder / name).read_text())
+    _run(other)
+    return _everything(other)
+
+
+@pytest.fixture
+def three_wells(small_project):
+    project = small_project((1, 2, 3))
+    project.write("config/pipeline.yaml", PIPELINE)
+    return project
+
+
+@pytest.mark.thorough
+def test_the_cache_may_be_deleted_while_a_run_goes_on(three_wells, small_project):
+    running = _start(three_wells)
+    manifests, cache = three_wells.results / "manifests", three_wells.folder / "results/.cache"
+    deleted = set()
+    while running.poll() is None:
+        # while jobs of this step go on, and some of the next begin
+        for step in {path.parent.name for path in manifests.glob("*/*.json")} - deleted:
+            shutil.rmtree(cache, ignore_errors=True)
+            deleted.add(step)
+        time.sleep(0.02)
+    assert running.returncode == 0, (three_wells.folder / SAID).read_text()
+    assert deleted == {"clean", "flatten", "count"}
+    assert _everything(three_wells) == _in_reference(three_wells, small_project)
+
+
+@pytest.mark.thorough
+def test_several_runs_at_once_share_a_cache(three_wells, small_project, tmp_path):
+    twin = three_wells.copy_to(tmp_path / "twin")
+    expected = _in_reference(three_wells, small_project)
+    for project in (three_wells, twin):
+        text = (project.folder / "config/config.yaml").read_text()
+        project.write("config/config.yaml", f"{text}storage: {{cache_dir: {tmp_path}/cache}}\n")
+    runs = [_start(project) for project in (three_wells, twin)]
+    for run, project in zip(runs, (three_wells, twin), strict=True):
+        assert run.wait() == 0, (project.folder / SAID).read_text()
+    assert _everything(three_wells) == _everything(twin) == expected
+    assert _verify(three_wells) == 0
