@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import openhcs_core
-from openhcs_core.errors import ConfigError, StorageAccessError
+from openhcs_core.errors import ConfigError, DiskFullError, StorageAccessError
 from openhcs_core.storage import naming_full_disk, replace_file
 
 _CONFIG = "config.yaml"
@@ -87,10 +87,12 @@ def install_profiles(names: Sequence[str], folder: Path, *, force: bool) -> list
                 for name in names or known
                 for path in _files(_profiles() / name)
             ]
-    except (PermissionError, FileExistsError, NotADirectoryError) as error:
+    except OSError as error:
+        if isinstance(error, DiskFullError):
+            raise
         raise StorageAccessError(
-            f"profiles cannot be written to {folder} ({error.strerror}); give another folder with "
-            "--to, leave out --site, or ask who may write there"
+            f"profiles cannot be written to {folder} ({error.strerror or error}); give another "
+            "folder with --to, leave out --site, or ask who may write there"
         ) from error
 
 

@@ -53,10 +53,37 @@ def snakemake_command(
     ----------
     arguments : sequence of str
         For snakemake.
+
+    Raises
+    ------
+    ConfigError
+        The arguments choose a config or a plate.
     """
+    others, pairs = _without_config(arguments)
+    if chosen := [pair for pair in pairs if pair.partition("=")[0] in ("config", "plate")]:
+        raise ConfigError(
+            f"--config {' '.join(chosen)} stands among the arguments for snakemake, which is given "
+            "config and plate by this command; use its own options"
+        )
     start = [sys.executable, "-m", "snakemake", "--snakefile", snakefile]
     one = [] if plate is None else [plate_argument(plate)]
-    return [*start, *_ALWAYS, *arguments, "--config", f"config={config}", *one]
+    return [*start, *_ALWAYS, *others, "--config", *pairs, f"config={config}", *one]
+
+
+def _without_config(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return arguments without ``--config``, of which snakemake heeds the last, and its pairs."""
+    others: list[str] = []
+    pairs: list[str] = []
+    into = others
+    for word in arguments:
+        option, _, pair = word.partition("=")
+        if option in ("--config", "-C"):
+            into = others if pair else pairs
+            pairs += [pair] if pair else []
+        else:
+            into = others if word.startswith("-") else into
+            into.append(word)
+    return others, pairs
 
 
 def plate_argument(name: str) -> str:

@@ -39,8 +39,9 @@ class PlateHours:
 def read_hours(plate: PlatePlan, folder: Path) -> PlateHours:
     """Return the hours of a plate; a record that cannot be read counts nothing.
 
-    A result that was put back from the cache counts what computing it took. Steps over the plate
-    have Snakemake's own record, with the start of their process and no GPU.
+    A result that was put back from the cache counts what its job took when it last computed, and
+    nothing where another plate or results folder did. Steps over the plate have Snakemake's own
+    record, with the start of their process and no GPU.
 
     Parameters
     ----------

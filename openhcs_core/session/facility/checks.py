@@ -8,6 +8,7 @@ from openhcs_core.errors import ConfigError, ErrorGroup, InputDataError, OpenHCS
 from openhcs_core.plan import RunTotals
 from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.totals import GB, all_wells, total
+from openhcs_core.session.version_drift import find_drift, refuse_drift
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ def check_plate(config_path: str, name: str) -> CheckedPlate:
     """Compile one plate; write nothing, and keep nothing of it."""
     try:
         compilation = compile_alone(config_path, name)
+        if compilation.config.version_drift == "refuse":
+            refuse_drift(find_drift(compilation.compiled), config_path)
     except (OpenHCSError, ErrorGroup) as error:
         return CheckedPlate(name, error=error)
     (plan,) = compilation.compiled.plates

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openhcs_core.errors import EXIT_CONFIG, EXIT_STOPPED
+from openhcs_core.errors import EXIT_STOPPED
 from openhcs_core.session.child_runs import ChildRun, snakemake_command, stop
 from openhcs_core.session.facility.checks import CheckedPlate
 from openhcs_core.session.facility.outcomes import (
@@ -140,12 +140,7 @@ class FacilityRun:
                 self._fill()
                 ended = [one for one in self._started if one.run.poll() is not None]
                 for one in ended:
-                    code = one.run.poll() or 0
-                    if code == EXIT_CONFIG and self._is_busy(one.task):
-                        self._waiting.append(one.task)  # another run was faster
-                        self._started.remove(one)
-                        continue
-                    found = self._read(one, code)
+                    found = self._read(one, one.run.poll() or 0)
                     self._started.remove(one)
                     yield found
                 if not ended:

@@ -54,3 +54,6 @@ def test_what_cannot_be_installed_is_said(folders, capsys):
     (folders / "file").write_text("")
     assert main(["profiles", "install", "--to", str(folders / "file")]) == 2
     assert str(folders / "file") in capsys.readouterr().err
+    (folders / "odd/slurm/config.yaml").mkdir(parents=True)
+    assert main(["profiles", "install", "--to", str(folders / "odd")]) == 2
+    assert "config.yaml" in capsys.readouterr().err

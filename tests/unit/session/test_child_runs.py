@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openhcs_core.config import check_name
+from openhcs_core.errors import ConfigError
 from openhcs_core.session.child_runs import plate_argument, snakemake_command
 from openhcs_core.session.run_session import chosen_plate
 
@@ -52,3 +53,17 @@ def test_the_config_comes_last_so_that_arguments_of_others_cannot_take_it_for_th
     command = snakemake_command("Snakefile", ["--cores", "2"], "c.yaml", "p")
     assert command[-3:] == ["--config", "config=c.yaml", "plate=p"]
     assert snakemake_command("Snakefile", [], "c.yaml")[-1] == "config=c.yaml"
+
+
+def test_settings_of_the_workflow_of_a_user_are_not_lost():
+    command = snakemake_command(
+        "S", ["--config", "depth=3", "-p", "-C", "a=1", "--config=b=2"], "c"
+    )
+    assert command[-5:] == ["--config", "depth=3", "a=1", "b=2", "config=c"]
+    assert command[-6] == "-p"
+    assert command.count("--config") == 1
+
+
+def test_config_and_plate_are_not_chosen_behind_the_command():
+    with pytest.raises(ConfigError, match="--config plate=a stands among the arguments"):
+        snakemake_command("S", ["-n", "--config", "plate=a"], "c")

@@ -12,6 +12,7 @@ from openhcs_core.registry import RegistryService
 from openhcs_core.runtime import Job, execute_step
 from openhcs_core.session import RunSession
 from openhcs_core.session.environment import installed_versions
+from openhcs_core.session.facility import check_plate
 from openhcs_core.session.version_drift import recorded_environment
 from openhcs_core.testing.plates import write_imagexpress_plate
 
@@ -114,6 +115,7 @@ def test_refusing_writes_nothing_and_says_what_to_do(done):
             RunSession().compile()
         with pytest.raises(ConfigError, match="version_drift: refuse"), RunSession().alone():
             pass
+        assert "scipy 0.1" in str(check_plate("config/config.yaml", "demo").error)
     after = {path: path.read_bytes() for path in Path("results").rglob("*") if path.is_file()}
     assert after == files
 
