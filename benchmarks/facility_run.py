@@ -25,7 +25,7 @@ PROFILE = ("--workflow-profile", str(ROOT / "profiles/default"))
 CHECK = """
 import sys
 from openhcs_core.session.facility import check_plate, plates_to_run
-_, names = plates_to_run("config/config.yaml", ())
+_, names, _ = plates_to_run("config/config.yaml", ())
 checked = [check_plate("config/config.yaml", name) for name in names]
 assert all(one.error is None for one in checked), checked
 print(sum(one.jobs for one in checked))

@@ -83,7 +83,7 @@ def run_command(
     """
     say = _Speaker(as_json=as_json)
     with _signals():
-        results, names = plates_to_run(config, plates)
+        results, every, names = plates_to_run(config, plates)
         workflow = find_snakefile(snakefile)
         checked = _check(config, names, say)
         broken = [broken_outcome(one, one.error) for one in checked if one.error is not None]
@@ -104,7 +104,7 @@ def run_command(
     order = {name: number for number, name in enumerate(names)}
     outcomes.sort(key=lambda one: order.get(one.plate, -1))
     if not options.is_dry_run:
-        say.table(outcomes, write_outcomes(results, outcomes))
+        say.table(outcomes, write_outcomes(results, outcomes, every))
     context.exit(EXIT_STOPPED if is_stopped else exit_code(outcomes))
 
 

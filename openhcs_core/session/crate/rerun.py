@@ -18,6 +18,7 @@ from openhcs_core.errors import (
     ConfigError,
 )
 from openhcs_core.runtime import Manifest, read_failure, read_manifest
+from openhcs_core.session.child_runs import snakemake_command
 from openhcs_core.session.crate.comparison import Difference, compare_manifests
 from openhcs_core.session.crate.contents import CrateFile
 from openhcs_core.session.crate.recorded import RecordedCrate, read_described
@@ -25,8 +26,6 @@ from openhcs_core.session.crate.sources import CONFIG, SNAKEFILE, config_text
 from openhcs_core.session.why import PlanDifference, find_differences
 from openhcs_core.storage import replace_file
 
-_ALWAYS = ("--keep-going", "--rerun-incomplete", "--nolock", "--scheduler", "greedy")
-"""What the profile `default` says; a fresh folder has none."""
 _STDERR = 2
 _WORST_FIRST = (EXIT_DEFECT, EXIT_CONFIG, EXIT_MEMORY, EXIT_FUNCTION, EXIT_DATA)
 
@@ -108,12 +107,10 @@ def run(folder: Path, arguments: Sequence[str]) -> None:
     ConfigError
         Config or plate cannot be used here; what is wrong was said.
     """
-    config = ["--config", f"config={CONFIG}"]
     check = [sys.executable, "-m", "openhcs_core", "compile", "--config", CONFIG]
     if code := _call(check, folder):
         raise _CheckFailedError(code)
-    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", SNAKEFILE, *_ALWAYS]
-    _call([*snakemake, *arguments, *config], folder)
+    _call(snakemake_command(SNAKEFILE, arguments, CONFIG), folder)
 
 
 def _call(command: Sequence[str], folder: Path) -> int:

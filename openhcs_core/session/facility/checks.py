@@ -34,8 +34,8 @@ class CheckedPlate:
     error: OpenHCSError | ErrorGroup | None = None
 
 
-def plates_to_run(config_path: str, names: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the results folder of a config and its plates, or those of them that are named.
+def plates_to_run(config_path: str, names: Sequence[str]) -> tuple[str, list[str], list[str]]:
+    """Return the results folder of a config, its plates, and those of them that are named, or all.
 
     Raises
     ------
@@ -46,9 +46,8 @@ def plates_to_run(config_path: str, names: Sequence[str]) -> tuple[str, list[str
     for name in names:
         if name not in config.plates:
             raise ConfigError(f"no plate {name!r}; the config has {shortened(list(config.plates))}")
-    return config.results.rstrip("/"), [
-        name for name in config.plates if not names or name in names
-    ]
+    chosen = [name for name in config.plates if not names or name in names]
+    return config.results.rstrip("/"), list(config.plates), chosen
 
 
 def compile_alone(config_path: str, name: str) -> Compilation:

@@ -68,6 +68,9 @@ class Outcome:
     log: str = ""
 
 
+_COLUMNS = [field.name for field in fields(Outcome)]
+
+
 def broken_outcome(checked: CheckedPlate, error: OpenHCSError | ErrorGroup) -> Outcome:
     """Return the outcome of a plate that cannot be compiled."""
     text = render_error(error).removeprefix("error: ")
@@ -162,18 +165,36 @@ def _reason(status: PlateStatus, code: int) -> str:
     return f"snakemake ended with {code} before all was done; its log says why"
 
 
+def _read_rows(path: Path) -> dict[str, list[str]]:
+    """Return the lines of an earlier table by plate; none where it is not as we write it."""
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            header, *rows = csv.reader(stream)
+    except (FileNotFoundError, ValueError, csv.Error):
+        return {}
+    is_ours = header == _COLUMNS
+    return {row[0]: row for row in rows if is_ours and len(row) == len(_COLUMNS)}
+
+
 def exit_code(outcomes: Sequence[Outcome]) -> int:
     """Return 0 when every plate is done, else the exit code of the first that is not."""
     return next((one.exit_code or EXIT_DEFECT for one in outcomes if one.state not in _FINE), 0)
 
 
-def write_outcomes(results: str, outcomes: Sequence[Outcome]) -> str:
-    """Write ``plates.csv``; return its path."""
+def write_outcomes(results: str, outcomes: Sequence[Outcome], plates: Sequence[str]) -> str:
+    """Write ``plates.csv``; return its path.
+
+    Parameters
+    ----------
+    plates : sequence of str
+        All of the config: those without an outcome keep the line that they have.
+    """
+    path = f"{results}/{SUMMARY}"
+    rows = _read_rows(Path(path)) | {one.plate: list(map(str, astuple(one))) for one in outcomes}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(field.name for field in fields(Outcome))
-    writer.writerows(astuple(one) for one in outcomes)
-    path = f"{results}/{SUMMARY}"
+    writer.writerow(_COLUMNS)
+    writer.writerows(rows[name] for name in plates if name in rows)
     with replace_file(path, durable=False) as stream:
         stream.write(text.getvalue().encode())
     return path

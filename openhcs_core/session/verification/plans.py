@@ -36,7 +36,7 @@ P = TypeVar("P", bound=FrozenModel)
 
 PLAN_INDEX = ".plan/plan.json"
 _RULES = "rules.smk"
-_PREDICTED = ("conversions", "predictions", "resources")
+_PREDICTED = ("batch_aim", "conversions", "predictions", "resources")
 """What ``plan.json`` says of a plate that no result depends on and no plan file has."""
 
 

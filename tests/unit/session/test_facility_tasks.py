@@ -1,9 +1,17 @@
 """How plates are cut into runs of snakemake, and what one plate's end says of all."""
 
 from openhcs_core.errors import ConfigError
-from openhcs_core.session.facility import CheckedPlate, Outcome, Task, cut_tasks, exit_code
+from openhcs_core.session.facility import (
+    CheckedPlate,
+    Outcome,
+    Task,
+    cut_tasks,
+    exit_code,
+    write_outcomes,
+)
 
 GOOD = [CheckedPlate(name, wells=2, jobs=10) for name in "abc"]
+BROKEN_ONE = Outcome("d", "broken")
 BROKEN = CheckedPlate("d", error=ConfigError("no folder"))
 
 
@@ -26,3 +34,19 @@ def test_the_exit_code_is_that_of_the_first_plate_that_is_not_done():
     assert exit_code([done, failed, Outcome("c", "broken", exit_code=2)]) == 4
     assert exit_code([Outcome("c", "looked at"), done]) == 0
     assert exit_code([Outcome("c", "failed")]) == 1
+
+
+def test_plates_that_were_not_asked_for_keep_their_line_of_the_table(tmp_path):
+    folder = str(tmp_path)
+    first = [Outcome("a", "done", cpu_h=0.5), Outcome("b", "failed", reason="x, y"), BROKEN_ONE]
+    path = tmp_path / "plates.csv"
+    assert write_outcomes(folder, first, ["a", "b", "d"]) == str(path)
+    header, a, _, _ = path.read_text().splitlines()
+    write_outcomes(folder, [Outcome("b", "done")], ["c", "a", "b"])
+    lines = path.read_text().splitlines()
+    assert lines[:2] == [header, a]
+    assert lines[2].startswith("b,done,")
+    assert len(lines) == 3, "nothing of a plate that the config no longer has"
+    path.write_text("somebody's own table\n")
+    write_outcomes(folder, [Outcome("b", "done")], ["a", "b"])
+    assert len(path.read_text().splitlines()) == 2

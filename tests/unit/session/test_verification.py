@@ -179,6 +179,13 @@ def test_a_file_that_is_gone_or_altered_is_the_one_problem_named(project, name, 
     assert "snakemake" in problems[0].mend
 
 
+def test_batches_of_a_predicted_size_are_as_written(project):
+    config = Path("config/config.yaml")
+    config.write_text(f"{config.read_text()}execution: {{wells_per_job: auto}}\n")
+    write_files(compile_workflow(str(config)).files)
+    assert _verify().problems == ()
+
+
 def test_the_way_to_mend_a_job_is_to_delete_its_manifest(project):
     chunk = Path(STORE, "A/02/0/0/c/0/0/0/0/0")
     chunk.unlink()
