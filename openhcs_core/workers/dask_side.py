@@ -1,4 +1,9 @@
-"""What runs in Dask's worker processes: it is sent there by name, never as code."""
+"""What runs in Dask's worker processes: it is sent there by name, never as code.
+
+Beside Dask's tasks, not as one: a task may be run again elsewhere, run on when nobody waits for
+it any more, or wait for a worker that is gone. A call is done once by the worker that it names,
+and takes a quarter of the time.
+"""
 
 import asyncio
 from typing import Any
@@ -6,8 +11,7 @@ from typing import Any
 from openhcs_core.workers.pilot import Pilot, facts
 from openhcs_core.workers.policy import WorkerLimits
 
-_LOOK_S = 60.0
-_IDLE_S = 600.0
+_LOOK_S = 1.0
 
 
 async def join(run: str, limits: str, dask_worker: Any) -> str:
@@ -19,17 +23,21 @@ async def join(run: str, limits: str, dask_worker: Any) -> str:
 
 
 async def leave(run: str, dask_worker: Any) -> None:
-    """Let a worker do no other job of a run."""
+    """End what a worker does for a run, and let it do nothing more."""
     if run in dask_worker.plugins:
         await dask_worker.plugin_remove(name=run)
 
 
-def do_job(run: str, key: str, text: str) -> str:
-    """Do a job: a Dask task."""
-    from distributed import get_worker
+async def see(run: str, dask_worker: Any) -> None:
+    """Let a worker know that the main process of a run lives."""
+    if run in dask_worker.plugins:
+        dask_worker.plugins[run].pilot.see()
 
-    pilot: Pilot = get_worker().plugins[run].pilot
-    return pilot.do(key, text)
+
+async def do_job(run: str, key: str, text: str, dask_worker: Any) -> str:
+    """Do a job (``PilotTask``); return what became of it (``PilotAnswer``), both as JSON."""
+    pilot: Pilot = dask_worker.plugins[run].pilot
+    return await asyncio.get_running_loop().run_in_executor(None, pilot.do, key, text)
 
 
 def _plugin(pilot: Pilot) -> Any:
@@ -37,32 +45,26 @@ def _plugin(pilot: Pilot) -> Any:
     from distributed import WorkerPlugin
 
     class PilotPlugin(WorkerPlugin):
-        """Ends jobs that Dask has given up.
+        """Kills the job's process when the worker closes, or its main process is not heard of.
 
-        Dask lets a task run on when nobody waits for it any more, or when the worker loses its
-        scheduler. Here the job's process is killed instead, so that nothing is written for a run
-        that is dead or for one that does the same work elsewhere.
+        So nothing is written for a run that is dead, or for one that does the work elsewhere.
         """
 
         def __init__(self) -> None:
             self.pilot = pilot
 
         def setup(self, worker: Any) -> None:
-            self._watch = asyncio.create_task(_rest(pilot))
+            self._watch = asyncio.create_task(_look(pilot))
 
         def teardown(self, worker: Any) -> None:
             self._watch.cancel()
             pilot.close()
 
-        def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
-            if start in ("executing", "long-running") and finish == "released":
-                pilot.stop(str(key))
-
     return PilotPlugin()
 
 
-async def _rest(pilot: Pilot) -> None:
-    """Let a pilot without work give up its memory: its main process may be dead."""
+async def _look(pilot: Pilot) -> None:
+    """End jobs of a main process that is dead, where that does not end the worker itself."""
     while True:
         await asyncio.sleep(_LOOK_S)
-        pilot.rest(_IDLE_S)
+        pilot.end_unseen()

@@ -3,9 +3,7 @@
 Dask carries messages and nothing more: which job goes where, and when, is not its to decide.
 """
 
-import threading
 from collections.abc import Iterable
-from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -69,10 +67,6 @@ class DaskTransport:
         self._client = client
         self._run = run
         self._limits = limits.model_dump_json()
-        self._lock = threading.Lock()
-        self._running: dict[str, Any] = {}
-        self._gone: set[str] = set()
-        self._is_stopped = False
 
     def workers(self) -> dict[str, DaskWorker]:
         """Return the workers that there are, by address."""
@@ -88,9 +82,7 @@ class DaskTransport:
         """Let workers do jobs of this run; return what they are, or why they cannot."""
         from openhcs_core.workers.dask_side import join
 
-        answers = self._client.run(
-            join, self._run, self._limits, workers=list(addresses), on_error="return"
-        )
+        answers = self._call(join, addresses, self._limits)
         return {address: _read_facts(answer) for address, answer in answers.items()}
 
     def do(self, address: str, key: str, text: str) -> str:
@@ -99,55 +91,39 @@ class DaskTransport:
         Raises
         ------
         WorkerLostError
-            The worker is gone, or the run is being stopped.
+            The worker is gone.
         """
-        import distributed
-
         from openhcs_core.workers.dask_side import do_job
 
-        with self._lock:
-            if self._is_stopped or address in self._gone:
-                raise _lost(address)
-            future = self._client.submit(
-                *(do_job, self._run, key, text),
-                key=key,
-                workers=[address],
-                allow_other_workers=False,
-                pure=False,
-                retries=0,
-            )
-            self._running[address] = future
-        try:
-            return str(future.result())
-        except (distributed.KilledWorker, CancelledError, OSError) as error:
-            raise _lost(address) from error
-        finally:
-            with self._lock:
-                self._running.pop(address, None)
-            future.release()  # else Dask would compute it again for a worker that is lost
+        answer = self._call(do_job, [address], key, text)[address]
+        if isinstance(answer, OSError | TimeoutError | KeyError):
+            raise _lost(address) from answer
+        if isinstance(answer, BaseException):
+            raise answer
+        return str(answer)
 
-    def abandon(self, address: str) -> None:
-        """Give up what a worker does that is gone: Dask may wait for another at its address."""
-        with self._lock:
-            self._gone.add(address)
-            future = self._running.get(address)
-        if future is not None:
-            future.cancel()
+    def see(self, addresses: Iterable[str]) -> None:
+        """Let workers know that this process lives."""
+        from openhcs_core.workers.dask_side import see
 
-    def stop(self) -> None:
-        """Let all jobs end at once."""
-        with self._lock:
-            self._is_stopped = True
-            futures = list(self._running.values())
-        if futures:
-            self._client.cancel(futures)
+        self._call(see, addresses)
 
     def leave(self, addresses: Iterable[str]) -> None:
-        """Let workers forget this run."""
+        """Let workers end what they do for this run, and forget it."""
         from openhcs_core.workers.dask_side import leave
 
         with suppress(OSError, TimeoutError):  # the cluster is gone already
-            self._client.run(leave, self._run, workers=list(addresses), on_error="ignore")
+            self._call(leave, addresses)
+
+    def _call(self, function: Any, addresses: Iterable[str], *arguments: str) -> dict[str, Any]:
+        """Call a function on workers; return what each gives or raises."""
+        there = list(addresses)
+        if not there:
+            return {}
+        found: dict[str, Any] = self._client.run(
+            function, self._run, *arguments, workers=there, on_error="return"
+        )
+        return found
 
     def close(self) -> None:
         """End the connection."""

@@ -23,6 +23,8 @@ from openhcs_core.workers.messages import Outcome, Task
 from openhcs_core.workers.policy import Need, WorkerLimits
 from openhcs_core.workers.pool import WorkerPool
 
+UNSEEN_S = 60.0
+"""A pilot that does not hear of its main process for so long takes it for dead."""
 _LOOK_S = 0.02
 DASK_CONFIG_VARIABLE = "DASK_CONFIG"
 DASK_CONFIG_NAME = "openhcs-pilots.yaml"
@@ -93,7 +95,7 @@ class Pilot:
         self._begun: set[str] = set()
         self._now: str | None = None
         self._is_closed = False
-        self._used_s = time.monotonic()
+        self.see()
 
     def do(self, key: str, text: str) -> str:
         """Do a job, as JSON both ways.
@@ -111,7 +113,6 @@ class Pilot:
         finally:
             with self._lock:
                 self._now = None
-                self._used_s = time.monotonic()
         return answer.model_dump_json()
 
     def _begin(self, key: str) -> PilotAnswer | None:
@@ -133,35 +134,23 @@ class Pilot:
             return PilotAnswer(lost=f"{error}; on {where()}", exit_code=error.exit_code)
         return PilotAnswer(outcome=outcome)
 
-    def stop(self, key: str) -> None:
-        """Let a job end at once, since nobody waits for it any more; do not wait for that."""
-        threading.Thread(target=self._end, args=(key,), daemon=True).start()
+    def see(self) -> None:
+        """Take note that the main process lives."""
+        self._seen_s = time.monotonic()
 
-    def _end(self, key: str) -> None:
-        """Kill the worker that does a job, also when it is only about to start."""
-        while self._kill_if(key):
-            time.sleep(_LOOK_S)
-
-    def _kill_if(self, key: str) -> bool:
-        with self._lock:
-            if self._now != key:
-                return False
-            self._pool.kill()
-            return True
-
-    def rest(self, idle_s: float) -> None:
-        """End workers that had nothing to do for so long: their main process may be dead."""
-        with self._lock:
-            if self._now is None and time.monotonic() - self._used_s > idle_s:
+    def end_unseen(self, unseen_s: float = UNSEEN_S) -> None:
+        """End all workers, busy or not, when the main process was not heard of for so long."""
+        if time.monotonic() - self._seen_s > unseen_s:
+            with self._lock:
                 self._pool.kill()
 
     def close(self) -> None:
         """End all workers at once, busy or not; begin no other job."""
         with self._lock:
             self._is_closed = True
-            key = self._now
-        if key is not None:
-            self._end(key)
+        while self._now is not None:  # also one that is only about to start its worker
+            self._pool.kill()
+            time.sleep(_LOOK_S)
         self._pool.close()
 
 

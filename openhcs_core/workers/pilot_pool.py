@@ -13,7 +13,7 @@ from openhcs_core.config import FrozenModel
 from openhcs_core.errors import EXIT_STOPPED, WorkerLostError
 from openhcs_core.workers.dask_transport import DaskTransport, DaskWorker, connect, need_dask
 from openhcs_core.workers.messages import Outcome, Task
-from openhcs_core.workers.pilot import PilotAnswer, PilotFacts, PilotTask
+from openhcs_core.workers.pilot import UNSEEN_S, PilotAnswer, PilotFacts, PilotTask
 from openhcs_core.workers.pilot_book import FAILED_STARTS, PilotBook
 from openhcs_core.workers.pilot_policy import Ask, PilotLimits, Shape
 from openhcs_core.workers.policy import Need, WorkerLimits
@@ -29,6 +29,7 @@ from openhcs_core.workers.threads import TEMPORARY_VARIABLES, THREAD_VARIABLES
 logger = logging.getLogger(__name__)
 _LOOK_S = 0.5
 _ASK_SLURM_S = 5.0
+_SEE_S = UNSEEN_S / 12
 _AWAY_S = 10.0
 _OUT_OF_REACH_S = 60.0
 _TAKEN_ALONG = ("OPENHCS_", "DASK_")
@@ -101,7 +102,7 @@ class PilotPool:
         self._watcher: threading.Thread | None = None
         self._is_closing = threading.Event()
         self._fatal: WorkerLostError | None = None
-        self._slurm_s = self._answer_s = self._away_s = time.monotonic()
+        self._slurm_s = self._answer_s = self._away_s = self._seen_s = time.monotonic()
         self.summary = PoolSummary(what="pilots")
 
     def do(self, need: Need, task: Task, limit_s: float | None) -> Outcome:
@@ -132,6 +133,8 @@ class PilotPool:
         answer = PilotAnswer.model_validate_json(text)
         self._done(name, need, answer.outcome)
         if answer.outcome is None:
+            if self._fatal is not None:  # the run is being stopped
+                raise self._fatal
             raise WorkerLostError(answer.lost, answer.exit_code)
         return answer.outcome
 
@@ -139,9 +142,9 @@ class PilotPool:
         """Let all jobs end at once: a person stops the run."""
         with self._lock:
             self._fail_all(WorkerLostError("the run was stopped", EXIT_STOPPED))
-            transport = self._transport
-        if transport is not None:
-            transport.stop()
+            addresses = list(self._addresses.values())
+        if self._transport is not None:
+            self._transport.leave(addresses)
 
     def close(self) -> None:
         """Let the pilots go."""
@@ -225,9 +228,6 @@ class PilotPool:
     def _forget(self, name: str) -> None:
         if self._book.left(name):
             self.summary.lost += 1
-        address = self._addresses.get(name)
-        if address is not None and self._transport is not None:
-            self._transport.abandon(address)
 
     def _fail(self, number: int, text: str) -> None:
         self._book.forget(number)
@@ -276,7 +276,10 @@ class PilotPool:
         workers = self._transport.workers()
         known = set(self._addresses.values()) | set(self._refused)
         new = {address: worker for address, worker in workers.items() if address not in known}
-        answers = self._transport.join(new) if new else {}
+        answers = self._transport.join(new)
+        if time.monotonic() - self._seen_s > _SEE_S:
+            self._seen_s = time.monotonic()
+            self._transport.see(known & set(workers))
         with self._lock:
             for name, address in list(self._addresses.items()):
                 if address not in workers:

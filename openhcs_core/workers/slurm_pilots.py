@@ -32,18 +32,18 @@ _PILOT_CONFIG = """\
 # what Dask's own files may say otherwise, and must not where jobs write results
 distributed:
   worker:
-    lifetime: {duration: null, restart: false} # would run a job again elsewhere, beside itself
+    lifetime: {duration: null, restart: false} # the queue knows when a pilot ends
     memory: {target: false, spill: false, pause: false, terminate: false} # Slurm counts memory
     http: {routes: []}
     profile: {enabled: false}
 logging:
   distributed: info
+  distributed.worker: warning # a line for each job
   distributed.batched: critical # what it says when a run ends reads like an error
 """
 _SCHEDULER_CONFIG: dict[str, Any] = {
-    "distributed.scheduler.allowed-failures": 0,  # whether to try again is Snakemake's to say
-    "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.idle-timeout": None,
+    "distributed.scheduler.reuse-broadcast-comm": True,  # a job's way; else a handshake for each
     "distributed.scheduler.http.routes": [],
     "distributed.scheduler.active-memory-manager.start": False,
 }

@@ -65,17 +65,17 @@ def test_a_job_is_done_as_a_local_worker_does_it_once_an_attempt(project, pilot)
     assert "already begun" in again.lost
 
 
-def test_a_job_that_is_given_up_ends_at_once_and_the_pilot_goes_on(project, pilot):
+def test_a_job_of_a_main_process_that_is_not_heard_of_ends_and_the_pilot_goes_on(project, pilot):
     thread, answers = _in_background(pilot, "k1", _text(project, "tell", "A02"))  # waits for 60 s
     pid = _begun(project)
-    pilot.stop("another")
-    time.sleep(0.2)
+    pilot.end_unseen(60)
     assert _is_alive(pid)
-    pilot.stop("k1")
+    pilot.end_unseen(0)
     thread.join(10)
     assert "SIGKILL" in answers[0].lost
     assert not _is_alive(pid)
     assert not (project.results / "manifests/tell/A02.json").exists()
+    pilot.see()
     answer = PilotAnswer.model_validate_json(pilot.do("k2", _text(project, "tell", "A03")))
     assert answer.outcome.exit_code == 0
 
@@ -99,17 +99,6 @@ def test_a_job_has_the_variables_of_its_node_and_those_of_its_run(project, pilot
     found = facts()
     assert (found.version, found.gpus) == (__version__, ("3",))
     assert 100 <= found.age_s < 110
-
-
-def test_idle_workers_are_ended_when_nothing_comes_for_long(project, pilot):
-    pilot.do("k1", _text(project, "tell", "A01"))
-    pid = int(project.found("tell", "A01")["pid"])
-    pilot.rest(3600)
-    assert _is_alive(pid)
-    pilot.rest(0)
-    assert not _is_alive(pid)
-    answer = PilotAnswer.model_validate_json(pilot.do("k2", _text(project, "tell", "A03")))
-    assert answer.outcome.exit_code == 0
 
 
 def test_folders_of_dead_runs_are_swept_and_those_of_live_ones_are_not(tmp_path):
