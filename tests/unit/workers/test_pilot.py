@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from openhcs_core import __version__
-from openhcs_core.errors import EXIT_STOPPED, ConfigError
+from openhcs_core.errors import EXIT_STOPPED
 from openhcs_core.runtime import RunLock
 from openhcs_core.workers.messages import Task
 from openhcs_core.workers.pilot import Pilot, PilotAnswer, PilotTask, facts
@@ -124,15 +124,3 @@ def test_keys_are_the_users_alone_and_gone_when_the_run_ends(tmp_path):
     assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}
     folder.close()
     assert not any(path.exists() for path in paths)
-
-
-def test_settings_that_contradict_each_other_are_refused():
-    from snakemake_executor_plugin_openhcs.settings import ExecutorSettings, pilot_settings
-
-    assert pilot_settings(ExecutorSettings()) is None
-    found = pilot_settings(ExecutorSettings(pilots=2, pilot_wait=5))
-    assert (found.limits.cpu, found.limits.wait_s, found.scheduler) == (2, 5.0, None)
-    with pytest.raises(ConfigError, match="leave out --openhcs-pilots"):
-        pilot_settings(ExecutorSettings(pilots=2, scheduler="tls://x:1"))
-    with pytest.raises(ConfigError, match="pilots have their own"):
-        pilot_settings(ExecutorSettings(gpu_pilots=2, gpus="0,1"))
