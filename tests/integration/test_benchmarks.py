@@ -40,6 +40,15 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         ),
         (("zarr_speed.py", "--small"), "0.5 MB a well, "),
         pytest.param(
+            (
+                "facility_run.py",
+                *("--plates", "1", "--checked", "2", "--wells", "2", "--steps", "2"),
+                *("--real-plates", "2", "--real-wells", "1"),
+            ),
+            "plates of 2 wells x 2 steps: CPU s, wall s, most MB of a process",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
             ("warm_jobs.py", "--plates", "1", "2", "--steps", "1", "--torch-jobs", "0"),
             "12 and 24 jobs, ms of CPU",
             marks=pytest.mark.thorough,

@@ -64,3 +64,21 @@ def test_a_cache_that_others_use_too_keeps_what_may_be_being_written(tmp_path):
     os.utime(old, (time.time() - 90_000,) * 2)
     assert remove_unfinished(compiled, tmp_path / "cache") == [old]
     assert new.exists()
+
+
+def test_beside_runs_of_other_plates_what_these_may_write_stays(tmp_path):
+    plate = PlatePlan.model_construct(name="demo")
+    compiled = CompiledPipeline.model_construct(results=str(tmp_path), plates=(plate,))
+    name = ".tmp-0123456789abcdef"
+    mine = [tmp_path / ".plan/read/demo/count" / name, tmp_path / "demo/tables" / name]
+    others = [
+        tmp_path / ".plan" / name,
+        tmp_path / ".plan/read/other/count" / name,
+        tmp_path / ".cache/objects/ab" / name,
+    ]
+    for path in (*mine, *others):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    removed = remove_unfinished(compiled, tmp_path / ".cache", is_alone=False)
+    assert sorted(removed) == sorted(mine)
+    assert all(path.exists() for path in others)
