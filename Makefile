@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PROTOTYPE := .venv-prototype
 SLURM := .venv-slurm
-ROCRATE := .venv-rocrate
+TOOLS := .venv-tools
 COMMA := ,
 BIN := $(VENV)/bin
 CORES ?= all
@@ -21,7 +21,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check lint types pytest test-all test-gpu test-prototype test-rocrate test-slurm slurm-sample run-slurm-sample fmt golden schemas lock clean
+.PHONY: help demo test setup check lint types pytest test-all test-gpu test-prototype test-tools test-slurm slurm-sample run-slurm-sample fmt golden schemas lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -70,8 +70,8 @@ slurm-sample:
 run-slurm-sample: $(SLURM)/.installed
 	PATH="$(CURDIR)/$(SLURM)/bin:$$PATH" $(SLURM)/bin/python -m pytest -m "slurm and not thorough" tests/slurm
 
-test-rocrate: $(BIN)/.installed-dev $(ROCRATE)/.installed ## Crates, by a validator in an environment of its own
-	$(BIN)/pytest tests/integration/test_crates.py
+test-tools: $(BIN)/.installed-dev $(TOOLS)/.installed ## With a validator of crates and snakedeploy, in an environment of their own
+	$(BIN)/pytest tests/integration/test_crates.py tests/integration/test_deployed.py
 
 fmt: $(BIN)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
@@ -88,7 +88,7 @@ lock: $(BIN)/.installed-dev ## Write the lock file of every extra anew, with the
 	$(BIN)/python locks/make_locks.py $(LOCK_OPTIONS)
 
 clean: ## Remove results and the environment
-	rm -rf results .snakemake $(VENV) $(PROTOTYPE) $(ROCRATE) $(SLURM)
+	rm -rf results .snakemake $(VENV) $(PROTOTYPE) $(TOOLS) $(SLURM)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 1))' \
@@ -121,8 +121,8 @@ $(SLURM)/.installed: $(BIN)/.installed
 	$(SLURM)/bin/python -m pip install --quiet --editable '.[slurm]' pytest pytest-xdist
 	@touch $@
 
-# it needs another version of rich than the rest
-$(ROCRATE)/.installed: $(BIN)/python
-	$(PYTHON) -m venv $(ROCRATE)
-	$(ROCRATE)/bin/python -m pip install --quiet roc-validator
+# they need other versions of libraries than the rest
+$(TOOLS)/.installed: $(BIN)/python
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet roc-validator snakedeploy
 	@touch $@

@@ -4,6 +4,7 @@ Wells are one wildcard, or row and column where OME-Zarr's folders want them apa
 Only literals stand in shell lines, so that the rules work inside ``module``.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -299,7 +300,7 @@ def _emit_table(results: str, table: TablePlan, plates: list[str], name: str) ->
     }
     sections = [
         section("input", inputs),
-        section("output", {"table": here.text(table_path(step, file))}),
+        section("output", {"table": _reported(here.text(table_path(step, file)), step)}),
         section("log", {"": here.text(log_path(step, file))}),
         section("wildcard_constraints", {"plate": any_of(plates)}),
         "    localrule: True",
@@ -307,6 +308,13 @@ def _emit_table(results: str, table: TablePlan, plates: list[str], name: str) ->
         section("params", {"digest": lookup("openhcs_table_digest", tables)}),
     ]
     return put_together(results, name, step, f"--table {shell_literal(file)}", sections)
+
+
+def _reported(path: str, step: str) -> str:
+    """Return an output that ``snakemake --report`` shows, by plate and step."""
+    name = json.dumps(step, ensure_ascii=False)
+    lines = (path, 'category="plate {plate}"', f"subcategory={name}")
+    return "\n".join(["report(", *(f"            {line}," for line in lines), "        )"])
 
 
 def _constraints(plates: list[str], rule: _StepRule) -> dict[str, str]:

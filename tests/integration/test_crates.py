@@ -145,9 +145,9 @@ def test_jobs_that_fail_give_their_exit_code(crate):
 
 @pytest.mark.thorough
 def test_a_third_party_validator_finds_nothing_wrong(finished):
-    python = ROOT / ".venv-rocrate/bin/python"
+    python = ROOT / ".venv-tools/bin/python"
     if not python.exists():
-        pytest.skip(f"needs roc-validator in {python} (make test-rocrate)")
+        pytest.skip(f"needs roc-validator in {python} (make test-tools)")
     assert finished.command("rocrate", "results/demo").returncode == 0
 
     def validate():

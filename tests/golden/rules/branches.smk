@@ -170,7 +170,11 @@ rule step_count_hat__cell_counts_d0651a:
         plan="results/{plate}/plan/count hat/cell_counts.csv.json",
         tables=lambda w: openhcs_well_tables("count hat/cell_counts.csv", w),
     output:
-        table="results/{plate}/tables/count hat/cell_counts.csv",
+        table=report(
+            "results/{plate}/tables/count hat/cell_counts.csv",
+            category="plate {plate}",
+            subcategory="count hat",
+        ),
     log:
         "results/{plate}/logs/count hat/cell_counts.csv.log",
     wildcard_constraints:
@@ -189,7 +193,11 @@ rule raw__intensities:
         plan="results/{plate}/plan/raw/intensities.csv.json",
         tables=lambda w: openhcs_well_tables("raw/intensities.csv", w),
     output:
-        table="results/{plate}/tables/raw/intensities.csv",
+        table=report(
+            "results/{plate}/tables/raw/intensities.csv",
+            category="plate {plate}",
+            subcategory="raw",
+        ),
     log:
         "results/{plate}/logs/raw/intensities.csv.log",
     wildcard_constraints:

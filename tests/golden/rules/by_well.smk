@@ -106,7 +106,11 @@ rule measure__intensities:
         plan="results/{plate}/plan/measure/intensities.csv.json",
         tables=lambda w: openhcs_well_tables("measure/intensities.csv", w),
     output:
-        table="results/{plate}/tables/measure/intensities.csv",
+        table=report(
+            "results/{plate}/tables/measure/intensities.csv",
+            category="plate {plate}",
+            subcategory="measure",
+        ),
     log:
         "results/{plate}/logs/measure/intensities.csv.log",
     wildcard_constraints:
@@ -125,7 +129,11 @@ rule measure__cell_counts:
         plan="results/{plate}/plan/measure/cell_counts.csv.json",
         tables=lambda w: openhcs_well_tables("measure/cell_counts.csv", w),
     output:
-        table="results/{plate}/tables/measure/cell_counts.csv",
+        table=report(
+            "results/{plate}/tables/measure/cell_counts.csv",
+            category="plate {plate}",
+            subcategory="measure",
+        ),
     log:
         "results/{plate}/logs/measure/cell_counts.csv.log",
     wildcard_constraints:

@@ -55,7 +55,11 @@ rule step_all_in_one__cell_counts_32b912:
         plan="results/{plate}/plan/all in one/cell_counts.csv.json",
         tables=lambda w: openhcs_well_tables("all in one/cell_counts.csv", w),
     output:
-        table="results/{plate}/tables/all in one/cell_counts.csv",
+        table=report(
+            "results/{plate}/tables/all in one/cell_counts.csv",
+            category="plate {plate}",
+            subcategory="all in one",
+        ),
     log:
         "results/{plate}/logs/all in one/cell_counts.csv.log",
     wildcard_constraints:
@@ -74,7 +78,11 @@ rule step_all_in_one__intensities_e2a159:
         plan="results/{plate}/plan/all in one/intensities.csv.json",
         tables=lambda w: openhcs_well_tables("all in one/intensities.csv", w),
     output:
-        table="results/{plate}/tables/all in one/intensities.csv",
+        table=report(
+            "results/{plate}/tables/all in one/intensities.csv",
+            category="plate {plate}",
+            subcategory="all in one",
+        ),
     log:
         "results/{plate}/logs/all in one/intensities.csv.log",
     wildcard_constraints:

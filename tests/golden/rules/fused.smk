@@ -61,7 +61,11 @@ rule count__cell_counts:
         plan="results/{plate}/plan/count/cell_counts.csv.json",
         tables=lambda w: openhcs_well_tables("count/cell_counts.csv", w),
     output:
-        table="results/{plate}/tables/count/cell_counts.csv",
+        table=report(
+            "results/{plate}/tables/count/cell_counts.csv",
+            category="plate {plate}",
+            subcategory="count",
+        ),
     log:
         "results/{plate}/logs/count/cell_counts.csv.log",
     wildcard_constraints:
@@ -80,7 +84,11 @@ rule count__intensities:
         plan="results/{plate}/plan/count/intensities.csv.json",
         tables=lambda w: openhcs_well_tables("count/intensities.csv", w),
     output:
-        table="results/{plate}/tables/count/intensities.csv",
+        table=report(
+            "results/{plate}/tables/count/intensities.csv",
+            category="plate {plate}",
+            subcategory="count",
+        ),
     log:
         "results/{plate}/logs/count/intensities.csv.log",
     wildcard_constraints:

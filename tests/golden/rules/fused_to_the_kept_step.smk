@@ -147,7 +147,11 @@ rule count__cell_counts:
         plan="results/{plate}/plan/count/cell_counts.csv.json",
         tables=lambda w: openhcs_well_tables("count/cell_counts.csv", w),
     output:
-        table="results/{plate}/tables/count/cell_counts.csv",
+        table=report(
+            "results/{plate}/tables/count/cell_counts.csv",
+            category="plate {plate}",
+            subcategory="count",
+        ),
     log:
         "results/{plate}/logs/count/cell_counts.csv.log",
     wildcard_constraints:
@@ -166,7 +170,11 @@ rule whole__intensities:
         plan="results/{plate}/plan/whole/intensities.csv.json",
         tables=lambda w: openhcs_well_tables("whole/intensities.csv", w),
     output:
-        table="results/{plate}/tables/whole/intensities.csv",
+        table=report(
+            "results/{plate}/tables/whole/intensities.csv",
+            category="plate {plate}",
+            subcategory="whole",
+        ),
     log:
         "results/{plate}/logs/whole/intensities.csv.log",
     wildcard_constraints:

@@ -128,7 +128,11 @@ rule count__cell_counts:
         plan="results/{plate}/plan/count/cell_counts.csv.json",
         tables=lambda w: openhcs_well_tables("count/cell_counts.csv", w),
     output:
-        table="results/{plate}/tables/count/cell_counts.csv",
+        table=report(
+            "results/{plate}/tables/count/cell_counts.csv",
+            category="plate {plate}",
+            subcategory="count",
+        ),
     log:
         "results/{plate}/logs/count/cell_counts.csv.log",
     wildcard_constraints:

@@ -102,7 +102,11 @@ rule class__intensities:
         plan="results/{plate}/plan/class/intensities.csv.json",
         tables=lambda w: openhcs_well_tables("class/intensities.csv", w),
     output:
-        table="results/{plate}/tables/class/intensities.csv",
+        table=report(
+            "results/{plate}/tables/class/intensities.csv",
+            category="plate {plate}",
+            subcategory="class",
+        ),
     log:
         "results/{plate}/logs/class/intensities.csv.log",
     wildcard_constraints:
