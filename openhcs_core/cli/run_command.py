@@ -162,9 +162,14 @@ class _Speaker:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
         self._ended, self._plates = 0, 0
+        self._told: set[str] = set()
 
     def checked(self, plate: CheckedPlate, number: int, count: int) -> None:
         """Say what is wrong with a plate, or on a terminal how far checking is."""
+        for text in plate.warnings:
+            if text not in self._told:  # the same for many plates
+                self._told.add(text)
+                self.event(plate.name, "warning", text)
         if plate.error is not None:
             self.event(plate.name, "broken", render_error(plate.error).removeprefix("error: "))
         if sys.stderr.isatty():

@@ -18,8 +18,9 @@ _LAST_COUNTS = ("done", "not run", "running", "failed")
 
 @click.command()
 @click.option("--config", default=DEFAULT_CONFIG, show_default=True, help="The config file.")
+@click.option("--plate", help="Only this one, whatever is wrong with others.")
 @click.option("--json", "as_json", is_flag=True, help="Print for programs.")
-def status_command(config: str, *, as_json: bool) -> None:
+def status_command(config: str, *, plate: str | None, as_json: bool) -> None:
     """Draw each plate, and say what failed and why, during a run or after it.
 
     A letter a well: D done, R running, F failed, . waiting. Nothing is written.
@@ -27,10 +28,11 @@ def status_command(config: str, *, as_json: bool) -> None:
     cores and GPUs too that the results of each plate took.
 
     \b
-    Example:
+    Examples:
       openhcs-core status --config config/config.yaml
+      openhcs-core status --plate p001
     """
-    plates = RunSession(config).status()
+    plates = RunSession(config, plate).status()
     if as_json:
         results = Path(validate(WorkflowConfig, load_config(config)).results)
         data = {one.plate.name: _as_data(one, results / one.plate.name) for one in plates}

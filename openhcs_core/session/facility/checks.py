@@ -8,7 +8,7 @@ from openhcs_core.errors import ConfigError, ErrorGroup, InputDataError, OpenHCS
 from openhcs_core.plan import RunTotals
 from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.totals import GB, all_wells, total
-from openhcs_core.session.version_drift import find_drift, refuse_drift
+from openhcs_core.session.version_drift import describe_drift, find_drift, refuse_drift
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class CheckedPlate:
         What that is predicted to take.
     error : OpenHCSError, ErrorGroup or None
         Why it cannot be run.
+    warnings : tuple of str
+        With which other versions its results were made, or those of other plates.
     """
 
     name: str
@@ -32,6 +34,7 @@ class CheckedPlate:
     jobs: int = 0
     totals: RunTotals | None = None
     error: OpenHCSError | ErrorGroup | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def plates_to_run(config_path: str, names: Sequence[str]) -> tuple[str, list[str], list[str]]:
@@ -72,11 +75,19 @@ def check_plate(config_path: str, name: str) -> CheckedPlate:
     """Compile one plate; write nothing, and keep nothing of it."""
     try:
         compilation = compile_alone(config_path, name)
-        if compilation.config.version_drift == "refuse":
-            refuse_drift(find_drift(compilation.compiled), config_path)
+        warnings = _find_drift(compilation, config_path)
     except (OpenHCSError, ErrorGroup) as error:
         return CheckedPlate(name, error=error)
     (plan,) = compilation.compiled.plates
     cache_bytes = compilation.config.storage.cache_gb * GB
     totals = total([(plan, all_wells(plan))], cache_bytes)
-    return CheckedPlate(name, len(plan.wells), plan.job_count, totals)
+    return CheckedPlate(name, len(plan.wells), plan.job_count, totals, None, warnings)
+
+
+def _find_drift(compilation: Compilation, config_path: str) -> tuple[str, ...]:
+    """Return what is to be said of other versions than before, or raise where it is refused."""
+    wanted = compilation.config.version_drift
+    drift = () if wanted == "ignore" else find_drift(compilation.compiled)
+    if wanted == "refuse":
+        refuse_drift(drift, config_path)
+    return tuple(describe_drift(drift))

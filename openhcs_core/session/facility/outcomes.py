@@ -178,7 +178,8 @@ def _read_rows(path: Path) -> dict[str, list[str]]:
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
     """Return 0 when every plate is done, else the exit code of the first that is not."""
-    return next((one.exit_code or EXIT_DEFECT for one in outcomes if one.state not in _FINE), 0)
+    codes = (one.exit_code for one in outcomes if one.state not in _FINE)
+    return next((max(code, EXIT_DEFECT) for code in codes), EXIT_DONE)  # a signal's is negative
 
 
 def write_outcomes(results: str, outcomes: Sequence[Outcome], plates: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from openhcs_core.cli.main import main
 from openhcs_core.plan import plate_lock
 from openhcs_core.runtime import RunLock
 from openhcs_core.session.child_runs import find_snakefile
@@ -12,6 +13,7 @@ from openhcs_core.session.facility import asks_for_dry_run
 from openhcs_core.session.facility.checks import CheckedPlate, check_plate
 from openhcs_core.session.facility.outcomes import ChildOutcome, read_outcome
 from openhcs_core.session.run_claim import is_signed_by
+from openhcs_core.testing.plates import write_imagexpress_plate
 
 TOO_LONG = "x" * 300
 """A folder that no file system can be asked for."""
@@ -57,3 +59,13 @@ def test_a_snakefile_that_is_not_there_is_named_with_where_it_was_looked_for(tmp
     assert Path(find_snakefile(None)).is_file(), "the one that comes with this software"
     Path("Snakefile").touch()
     assert find_snakefile(None) == "Snakefile"
+
+
+def test_the_status_of_a_plate_can_be_asked_for_whatever_is_wrong_with_others(unreachable, capsys):
+    write_imagexpress_plate(Path("plate"), [1])
+    text = Path(unreachable).read_text()
+    two = text.replace(f"{{path: {TOO_LONG}}}", "{path: gone}, b: {path: plate}")
+    Path(unreachable).write_text(two)
+    assert main(["status", "--config", unreachable]) == 2
+    assert main(["status", "--config", unreachable, "--plate", "b"]) == 0
+    assert "plate b: 1 wells: 1 not run" in capsys.readouterr().out

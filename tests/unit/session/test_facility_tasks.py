@@ -34,6 +34,7 @@ def test_the_exit_code_is_that_of_the_first_plate_that_is_not_done():
     assert exit_code([done, failed, Outcome("c", "broken", exit_code=2)]) == 4
     assert exit_code([Outcome("c", "looked at"), done]) == 0
     assert exit_code([Outcome("c", "failed")]) == 1
+    assert exit_code([Outcome("c", "failed", exit_code=-9)]) == 1, "ended by a signal"
 
 
 def test_plates_that_were_not_asked_for_keep_their_line_of_the_table(tmp_path):

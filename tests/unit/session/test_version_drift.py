@@ -96,6 +96,7 @@ def test_a_library_that_steps_depend_on_is_named_with_them_until_they_ran_again(
     expected = f"results were made with scikit-image 0.1 (now {now}) in steps clean, hat:"
     assert expected in _warnings()
     assert expected in _warnings(), "a dry run has replaced the plans meanwhile"
+    assert expected in "".join(check_plate("config/config.yaml", "demo").warnings)
     _set("ignore")
     assert _warnings() == ""
     for step in ("clean", "hat"):
