@@ -234,6 +234,21 @@ def test_a_main_process_that_is_killed_leaves_nothing_behind(warm_project, until
 
 
 @pytest.mark.thorough
+def test_pilots_go_on_while_slurm_does_not_answer(warm_project, until):
+    project = warm_project(override=("wait", 10))
+    run = project.begin("--openhcs-pilots", "2")
+    until(lambda: project.has_begun(run, "wait"), 180, message=project.log)
+    project.cluster.stop("slurmctld")
+    try:
+        assert run.wait() == 0, project.log()
+    finally:
+        project.cluster.start("slurmctld")
+    assert "could not be cancelled" in project.log()
+    assert "0 lost" in project.log()
+    until(lambda: project.queue("PD,R") == [], 60)  # they ended by themselves
+
+
+@pytest.mark.thorough
 def test_ctrl_c_ends_jobs_and_pilots(warm_project, until):
     project = warm_project(override=("wait", 60))
     run = project.begin()
