@@ -55,8 +55,6 @@ _MEMORY_TYPE_S = {
 }
 _READ_NS_PER_BYTE, _KEEP_NS_PER_BYTE = 1.5, 12.0
 _PYRAMID = 4 / 3
-_FIELD_COPIES = 2.0
-"""A field's images and what they are encoded to."""
 _COMPRESSED = 0.75
 """Camera noise hardly compresses: cautious, for disks."""
 _PLATE_PLANES, _FLOAT64_BYTES = 12, 8
@@ -281,7 +279,8 @@ def _predict(
         process_mb += _WRITER_MB[plan.store.backend]
         sites = max(1, *(len(images.values[Component.SITE]) for images in made.values()))
         keeping = held + min(image_bytes, _HELD_BYTES)
-        keeping += _written_bytes(plan.store, image_bytes, labels, sites)
+        drawn = [stacks * chain.label_bytes / sites for stacks, chain in chains]
+        keeping += _written_bytes(plan.store, [image_bytes / sites, *drawn])
     start_s = _START_S + (_LIBRARY_S if plan.functions else 0.0)
     start_s += sum(_MEMORY_TYPE_S.get(kind, 0.0) for kind in kinds)
     cpu_s = start_s + sum(stacks * chain.cpu_ns for stacks, chain in chains) / 1e9
@@ -297,11 +296,14 @@ def _predict(
     )
 
 
-def _written_bytes(store: StorePlan, image_bytes: float, labels: float, sites: int) -> float:
-    """Return what is in memory while a field is written: a file, and what it is encoded to."""
+def _written_bytes(store: StorePlan, fields: Sequence[float]) -> float:
+    """Return what is in memory while fields are written, one after the other.
+
+    A file with its pyramid and what it is encoded to, and those before it that are on their way.
+    """
     most = math.inf if store.zarr is None else store.zarr.max_shard_mb * _MB
-    parts = (min(size / sites, most) for size in (image_bytes, labels))
-    return sum(parts) * _PYRAMID * _FIELD_COPIES
+    largest = min(max(fields), most)
+    return largest * (_PYRAMID + 1) + min(sum(fields) - largest, most / 2)
 
 
 def _process_mb(plan: StepPlan, request: CompileRequest) -> int:

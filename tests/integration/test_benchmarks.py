@@ -46,6 +46,13 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
                 *("--real-plates", "2", "--real-wells", "1"),
             ),
             "plates of 2 wells x 2 steps: CPU s, wall s, most MB of a process",
+            ("memory_by_groups.py", "--z", "1", "--size", "128"),
+            "| stacks | MB a stack | MB a well | step | predicted MB | measured MB |",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
+            ("tuning_session.py", "--wells", "1", "--size", "64"),
+            "4 sites x 2 channels x 3 z of 64 x 64 px",
             marks=pytest.mark.thorough,
         ),
         pytest.param(
