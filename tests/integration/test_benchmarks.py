@@ -46,6 +46,9 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
                 *("--real-plates", "2", "--real-wells", "1"),
             ),
             "plates of 2 wells x 2 steps: CPU s, wall s, most MB of a process",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
             ("memory_by_groups.py", "--z", "1", "--size", "128"),
             "| stacks | MB a stack | MB a well | step | predicted MB | measured MB |",
             marks=pytest.mark.thorough,
