@@ -73,13 +73,12 @@ class FileCache:
         content = path.read_bytes()
         digest = self.digest(content)
         stored = self.path(digest)
-        if self.check(stored) is not None:
-            stored.unlink(missing_ok=True)
+        if not self._is_whole(stored):
             if is_shared:
                 path.chmod(path.stat().st_mode & _READ_ONLY)
                 link_or_copy(path, stored)
             else:
-                self.put_bytes(content)
+                _link_to_copy(content, stored)
         return StoredFile(
             digest=digest, size_bytes=len(content), mtime_ns=stored.stat().st_mtime_ns
         )
@@ -108,6 +107,21 @@ class FileCache:
             return f"damaged ({error})"
         return None if digest == path.name else f"a file of digest {digest}"
 
+    def _is_whole(self, path: Path) -> bool:
+        """Return whether a stored file is what its name says; one that is not is removed.
+
+        One that is missing is not: another job may be about to store it, and note its time.
+        """
+        try:
+            if self.digest(path.read_bytes()) == path.name:
+                return True
+            path.unlink(missing_ok=True)
+        except FileNotFoundError:
+            pass
+        except OSError:  # unreadable
+            path.unlink(missing_ok=True)
+        return False
+
     def path(self, digest: str) -> Path:
         """Return where the file of a digest is or would be."""
         return self.root / digest[:2] / digest
@@ -134,6 +148,18 @@ def link_or_copy(source: Path, target: Path) -> None:
                 if error.errno not in _CANNOT_LINK:
                     raise
                 _copy(source, target)
+
+
+def _link_to_copy(content: bytes, target: Path) -> None:
+    """Store content under a name that somebody else may take meanwhile: theirs then stays."""
+    own = target.with_name(temporary_name())
+    try:
+        with replace_file(own, durable=False) as stream:
+            stream.write(content)
+            os.fchmod(stream.fileno(), os.fstat(stream.fileno()).st_mode & _READ_ONLY)
+        link_or_copy(own, target)
+    finally:
+        own.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:
