@@ -64,6 +64,8 @@ _HELD_BYTES = 32 * 2**20
 _MB = 2**20
 _SAMPLE = 32
 
+_Chains = list[ChainCost]
+
 
 @dataclass(frozen=True)
 class _Images:
@@ -112,11 +114,10 @@ def predict_steps(plans: Sequence[StepPlan], request: CompileRequest) -> dict[st
         With the plate's shapes, functions' costs, and measurements of earlier runs.
     """
     found = {}
-    for plan, read, made in _follow_images(plans, request):
+    for plan, read, made, chains in _follow_images(plans, request):
         if plan.is_plate_wide:
             found[plan.step_name] = _predict_plate(plan, read, request)
             continue
-        chains = {channel: _chains(plan, channel, of, request) for channel, of in read.items()}
         prediction = _predict(plan, read, made, [*_counted(plan, read, chains)], request)
         records = request.measured.get(plan.step_name, ())
         found[plan.step_name] = from_records(prediction, plan, records)
@@ -134,7 +135,7 @@ def plan_tiles(
         The plate's steps with the functions of all wells.
     """
     tiles: dict[str, dict[str, TilePlan]] = {}
-    for step, (plan, read, _) in zip(plate.steps, _follow_images(plans, request), strict=True):
+    for step, (plan, read, *_) in zip(plate.steps, _follow_images(plans, request), strict=True):
         if plan.is_plate_wide or not _tiles(plan, read, request):
             continue
         for own, _ in plate.variants(step):
@@ -158,19 +159,20 @@ def _tiles(
 
 def _follow_images(
     plans: Sequence[StepPlan], request: CompileRequest
-) -> "Iterator[tuple[StepPlan, dict[str, _Images], dict[str, _Images]]]":
-    """Yield each step with the images of a well that it reads, and that it makes, by channel."""
+) -> "Iterator[tuple[StepPlan, dict[str, _Images], dict[str, _Images], dict[str, _Chains]]]":
+    """Yield each step with what of a well it reads and makes, and what its chains cost."""
     images: dict[str | None, dict[str, _Images]] = {None: _plate_images(request)}
     for plan in plans:
         read = images[plan.source]
         made = read
+        chains: dict[str, _Chains] = {}
         if not plan.is_plate_wide:
             chains = {channel: _chains(plan, channel, of, request) for channel, of in read.items()}
             made = {
                 channel: _after(plan, channel, read[channel], chains[channel]) for channel in read
             }
         images[plan.step_name] = made
-        yield plan, read, made
+        yield plan, read, made, chains
 
 
 def _plate_images(request: CompileRequest) -> dict[str, _Images]:
@@ -204,9 +206,7 @@ def _itemsize(channel: ChannelInfo) -> int:
     return max(1, int(digits or 16) // 8)
 
 
-def _chains(
-    plan: StepPlan, channel: str, images: _Images, request: CompileRequest
-) -> list[ChainCost]:
+def _chains(plan: StepPlan, channel: str, images: _Images, request: CompileRequest) -> _Chains:
     """Return what each chain costs that may get stacks of a channel."""
     return [_cost(plan, group, images, request)[0] for group in _groups(plan, channel)]
 
