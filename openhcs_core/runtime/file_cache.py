@@ -49,9 +49,7 @@ class FileCache:
         """
         record = FileRecord(digest=self.digest(content), size_bytes=len(content))
         if self.read(record) is None:
-            with replace_file(self.path(record.digest), durable=False) as stream:
-                stream.write(content)
-                os.fchmod(stream.fileno(), os.fstat(stream.fileno()).st_mode & _READ_ONLY)
+            _write_read_only(content, self.path(record.digest))
         return record
 
     def put_file(self, path: Path, *, is_shared: bool = True) -> StoredFile:
@@ -127,6 +125,12 @@ class FileCache:
         return self.root / digest[:2] / digest
 
 
+def _write_read_only(content: bytes, path: Path) -> None:
+    with replace_file(path, durable=False) as stream:
+        stream.write(content)
+        os.fchmod(stream.fileno(), os.fstat(stream.fileno()).st_mode & _READ_ONLY)
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """Make `target` a hard link of `source`, or a copy with its mode and time.
 
@@ -154,9 +158,7 @@ def _link_to_copy(content: bytes, target: Path) -> None:
     """Store content under a name that somebody else may take meanwhile: theirs then stays."""
     own = target.with_name(temporary_name())
     try:
-        with replace_file(own, durable=False) as stream:
-            stream.write(content)
-            os.fchmod(stream.fileno(), os.fstat(stream.fileno()).st_mode & _READ_ONLY)
+        _write_read_only(content, own)
         link_or_copy(own, target)
     finally:
         own.unlink(missing_ok=True)
