@@ -8,9 +8,7 @@ from click.testing import CliRunner
 
 from openhcs_core.cli.main import cli
 from openhcs_core.errors import ConfigError, RunLockedError
-from openhcs_core.registry import RegistryService
-from openhcs_core.runtime import Job, RunLock, execute_step, gather_table, write_store_metadata
-from openhcs_core.session import compile_workflow, write_files
+from openhcs_core.runtime import RunLock
 from openhcs_core.session.verification import VerifyOptions, verify_results
 from openhcs_core.testing.plates import write_imagexpress_plate
 
@@ -27,29 +25,28 @@ PIPELINE = f"""steps:
 DEMO = Path("results/demo")
 
 
-def _run_all():
-    compilation = compile_workflow("config/config.yaml")
-    write_files(compilation.files)
-    load = RegistryService().load
-    for plate in compilation.compiled.plates:
-        folder = Path(compilation.compiled.results, plate.name)
-        for step in plate.steps:
-            for well in plate.wells:
-                execute_step(Job(folder, step.step_name), well, load)
-                for name in (
-                    f"logs/{step.step_name}/{well}.log",
-                    f"benchmarks/{step.step_name}/{well}.tsv",
-                ):
-                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                    (folder / name).write_text("")
-        for table in plate.tables:
-            gather_table(Job(folder, table.step_name), table.file)
-        for store in plate.stores:
-            write_store_metadata(Job(folder, store.step_name))
+@pytest.fixture(scope="module")
+def run_with_logs(run_all):
+    """Return what does every job, and leaves what Snakemake and the jobs' commands do."""
+
+    def run():
+        compiled = run_all().compiled
+        for plate in compiled.plates:
+            folder = Path(compiled.results, plate.name)
+            for step in plate.steps:
+                for well in plate.wells:
+                    for name in (
+                        f"logs/{step.step_name}/{well}.log",
+                        f"benchmarks/{step.step_name}/{well}.tsv",
+                    ):
+                        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                        (folder / name).write_text("")
+
+    return run
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(run_with_logs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     write_imagexpress_plate(folder / "plate", (1, 2))
     (folder / "config").mkdir()
@@ -57,7 +54,7 @@ def finished(tmp_path_factory):
     (folder / "config/pipeline.yaml").write_text(PIPELINE)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        _run_all()
+        run_with_logs()
     return folder
 
 
@@ -108,7 +105,9 @@ def test_nothing_is_removed_from_results_of_todays_config(project):
     ],
     ids=["a well less", "a step less", "a step renamed"],
 )
-def test_after_it_and_a_run_results_are_those_of_a_fresh_run(project, tmp_path, config, pipeline):
+def test_after_it_and_a_run_results_are_those_of_a_fresh_run(
+    project, run_with_logs, tmp_path, config, pipeline
+):
     Path("config/config.yaml").write_text(config)
     Path("config/pipeline.yaml").write_text(pipeline)
     listed = _gc("--dry-run")
@@ -116,17 +115,19 @@ def test_after_it_and_a_run_results_are_those_of_a_fresh_run(project, tmp_path, 
     removed = _gc()
     assert removed == listed.replace("would be removed", "removed")
     assert before - _files()
-    _run_all()
+    run_with_logs()
     assert _verify().problems == ()
     kept = _bytes(DEMO)
     shutil.rmtree("results")
-    _run_all()
+    run_with_logs()
     assert kept == _bytes(DEMO)
 
 
-def test_rows_of_a_removed_well_are_in_no_table_of_the_next_run_without_it_too(project):
+def test_rows_of_a_removed_well_are_in_no_table_of_the_next_run_without_it_too(
+    project, run_with_logs
+):
     Path("config/config.yaml").write_text(CONFIG.replace("plate}", "plate, wells: [A02]}"))
-    _run_all()
+    run_with_logs()
     rows = Path(DEMO, "tables/count/cell_counts.csv").read_text().splitlines()[1:]
     assert rows
     assert not any("A01" in row for row in rows)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from openhcs_core.cli.main import cli
 from openhcs_core.errors import ConfigError
 from openhcs_core.registry import RegistryService
-from openhcs_core.runtime import Job, execute_step, gather_table, write_store_metadata
+from openhcs_core.runtime import Job, execute_step
 from openhcs_core.session import compile_workflow, write_files
 from openhcs_core.session.verification import VerifyOptions, verify_results
 from openhcs_core.testing.plates import image_path, write_imagexpress_plate
@@ -31,25 +31,8 @@ OLD = 'storage: {zarr: {ome_zarr_version: "0.4", pyramid_levels: 2}}\n'
 EVERYTHING = VerifyOptions(cache=True, raw=True)
 
 
-def run_all():
-    """Do every job of the config in the working directory."""
-    load = RegistryService().load
-    compilation = compile_workflow("config/config.yaml")
-    write_files(compilation.files)
-    for plate in compilation.compiled.plates:
-        folder = Path(compilation.compiled.results, plate.name)
-        for step in plate.steps:
-            for well in plate.wells:
-                execute_step(Job(folder, step.step_name), well, load)
-        for table in plate.tables:
-            gather_table(Job(folder, table.step_name), table.file)
-        for store in plate.stores:
-            write_store_metadata(Job(folder, store.step_name))
-    return compilation
-
-
 @pytest.fixture(scope="module", params=["", CHUNKED], ids=["sharded", "chunked"])
-def finished(request, tmp_path_factory):
+def finished(run_all, request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     write_imagexpress_plate(folder / "plate", (1, 2))
     (folder / "config").mkdir()
@@ -111,7 +94,9 @@ def test_results_as_written_have_no_problem(project):
 
 
 @pytest.mark.parametrize("extra", ["", CHUNKED.replace("FILE", "FILE, pyramid_levels: 3"), OLD])
-def test_every_level_of_a_pyramid_and_every_version_is_verified(tmp_path, monkeypatch, extra):
+def test_every_level_of_a_pyramid_and_every_version_is_verified(
+    run_all, tmp_path, monkeypatch, extra
+):
     write_imagexpress_plate(tmp_path / "plate", (1,), (300, 300))
     (tmp_path / "config").mkdir()
     (tmp_path / "config/config.yaml").write_text(f"{extra}plates:\n  demo: {{path: plate}}\n")
@@ -236,7 +221,7 @@ def test_a_job_that_was_not_done_stands_for_all_that_come_after_it(project):
     assert "not been done" in _only("missing", f"{DEMO}/manifests/hat/A01.json").found
 
 
-def test_an_edit_that_was_compiled_and_not_run_is_stale(project):
+def test_an_edit_that_was_compiled_and_not_run_is_stale(project, run_all):
     text = PIPELINE.replace("threshold", "threshold, min_area: 3")
     Path("config/pipeline.yaml").write_text(text)
     write_files(compile_workflow("config/config.yaml").files)

@@ -1,13 +1,9 @@
 """A plate with results, made in this process."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
-from openhcs_core.registry import RegistryService
-from openhcs_core.runtime import Job, execute_step, gather_table, write_store_metadata
-from openhcs_core.session import compile_workflow, write_files
 from openhcs_core.testing.plates import write_imagexpress_plate
 
 PIPELINE = """steps:
@@ -18,23 +14,8 @@ overrides:
 """
 
 
-def run_all():
-    load = RegistryService().load
-    compilation = compile_workflow("config/config.yaml")
-    write_files(compilation.files)
-    (plate,) = compilation.compiled.plates
-    folder = Path(compilation.compiled.results, plate.name)
-    for step in plate.steps:
-        for well in plate.wells:
-            execute_step(Job(folder, step.step_name), well, load)
-    for table in plate.tables:
-        gather_table(Job(folder, table.step_name), table.file)
-    for store in plate.stores:
-        write_store_metadata(Job(folder, store.step_name))
-
-
 @pytest.fixture(scope="package")
-def finished(tmp_path_factory):
+def finished(run_all, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     write_imagexpress_plate(folder / "plate", (1, 2))
     (folder / "config").mkdir()
