@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from openhcs_core.cli.interrupts import all_as_ctrl_c
 from openhcs_core.cli.reasons_text import render_difference
 from openhcs_core.session.crate import Comparison, compare, prepare, read_crate, run
 
@@ -49,7 +50,8 @@ def rerun_command(
     recorded = read_crate(crate)
     folder = into or Path(f"{recorded.plate}.rerun")
     prepare(recorded, plate_path, folder)
-    run(folder, ("--cores", cores, *arguments))
+    with all_as_ctrl_c():
+        run(folder, ("--cores", cores, *arguments))
     sys.stderr.flush()
     found = compare(recorded, folder)
     print(_as_json(found) if as_json else _describe(found))

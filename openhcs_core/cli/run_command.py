@@ -2,16 +2,15 @@
 
 import json
 import os
-import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
-from types import FrameType
 
 import click
 
+from openhcs_core.cli.interrupts import all_as_ctrl_c
 from openhcs_core.errors import EXIT_STOPPED, render_error
 from openhcs_core.session import DEFAULT_CONFIG
 from openhcs_core.session.child_runs import find_snakefile
@@ -82,7 +81,7 @@ def run_command(
       openhcs-core run --plate p001 --plate p002 -- -n
     """
     say = _Speaker(as_json=as_json)
-    with _signals():
+    with all_as_ctrl_c():
         results, every, names = plates_to_run(config, plates)
         workflow = find_snakefile(snakefile)
         checked = _check(config, names, say)
@@ -138,22 +137,6 @@ def _share(cores: str, at_once: int) -> str:
         return str(max(1, int(total) // at_once))
     except ValueError:
         raise click.UsageError(f"--cores: expected a number or all; found {cores!r}") from None
-
-
-@contextmanager
-def _signals() -> Iterator[None]:
-    """Take a terminal that closes, and a system that ends programs, for Ctrl-C."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, _interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 class _Speaker:

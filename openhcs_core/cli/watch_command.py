@@ -1,16 +1,15 @@
 """``openhcs-core watch``."""
 
 import json
-import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import click
 
 from openhcs_core.cli.amounts import age_s
+from openhcs_core.cli.interrupts import all_as_ctrl_c
 from openhcs_core.errors import EXIT_DATA
 from openhcs_core.session.watch import PlateState, Stage, Watcher, WatchOptions, check_options
 
@@ -72,22 +71,18 @@ def watch_command(
         snakefile=check_options(folder, pipeline, snakefile),
         arguments=("--cores", cores, *arguments),
     )
-    signal.signal(signal.SIGTERM, _interrupt)
     say = _Speaker(as_json=as_json)
     watcher = Watcher(options, lambda run: say.starting(run.name, run.log, run.run))
-    while True:
-        states = {}
-        for state in watcher.round():
-            say.state(state)
-            states[state.name] = state.stage
-        if once:
-            is_bad = {Stage.REFUSED, Stage.FAILED} & set(states.values())
-            context.exit(EXIT_DATA if is_bad else 0)
-        time.sleep(every)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    with all_as_ctrl_c():
+        while True:
+            states = {}
+            for state in watcher.round():
+                say.state(state)
+                states[state.name] = state.stage
+            if once:
+                is_bad = {Stage.REFUSED, Stage.FAILED} & set(states.values())
+                context.exit(EXIT_DATA if is_bad else 0)
+            time.sleep(every)
 
 
 class _Speaker:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from openhcs_core.config import LIFELINE_VARIABLE, take_lifeline
 from openhcs_core.errors import ConfigError
@@ -18,6 +19,7 @@ _SNAKEFILES = ("Snakefile", "workflow/Snakefile")
 _PACKAGE = Path(__file__).parents[1]
 _OURS = (_PACKAGE.parent / "Snakefile", _PACKAGE / "_workflow/Snakefile")
 """In a clone of the repository, and in an installed package."""
+_STDERR = 2
 _STOP_S = 30.0
 _POLL_S = 0.1
 _NO_TEXT = frozenset({"true", "false", "inf", "infinity", "nan"})
@@ -100,18 +102,29 @@ def plate_argument(name: str) -> str:
 
 
 class ChildRun:
-    """A run of snakemake in a group of processes of its own; its output is appended to a log.
+    """A run of snakemake in a group of processes of its own.
 
     It is interrupted when the process that started it dies, however that is: then nothing holds
     the other end of a pipe that it listens to (:func:`end_with_starter`).
+
+    Parameters
+    ----------
+    command : sequence of str
+        What is called.
+    log : Path, optional
+        Its output is appended there; it goes to stderr when absent.
+    folder : Path, optional
+        Where it works; here when absent.
     """
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
-        log.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self, command: Sequence[str], log: Path | None = None, folder: Path | None = None
+    ) -> None:
         listening, self._lifeline = os.pipe()
-        with log.open("ab") as out, _listening_to_interrupts():
+        with _output(log) as out, _listening_to_interrupts():
             self._process = subprocess.Popen(
                 command,
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -138,6 +151,17 @@ class ChildRun:
         """Send a signal to it and its jobs."""
         if self.poll() is None:
             os.killpg(self._process.pid, number)
+
+
+@contextmanager
+def _output(log: Path | None) -> Iterator[IO[bytes] | int]:
+    """Give what a run may write to."""
+    if log is None:
+        yield _STDERR
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as stream:
+        yield stream
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,3 +173,33 @@ def finished(finished_demo, tmp_path):
     """A copy of the finished demo that a test may change."""
     project, _ = finished_demo
     return project.copy_to(tmp_path / "finished")
+
+
+@pytest.fixture(scope="session")
+def until():
+    """What waits for a condition, and fails the test when it does not come."""
+
+    def wait(condition, seconds=60.0):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it did not come to it"
+            time.sleep(0.1)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def processes_in():
+    """What returns the command lines of the processes that work in a folder."""
+
+    def find(folder):
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                if (path / "cwd").resolve() == folder.resolve():
+                    found.append((path / "cmdline").read_bytes().replace(b"\0", b" "))
+            except OSError:
+                continue
+        return [line for line in found if line]
+
+    return find

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,10 @@ from openhcs_core.testing.plates import image_path
 
 ROOT = Path(__file__).parents[2]
 VALIDATE = ROOT / "tests/data/rocrate/validate.py"
-MODULE = """from helpers import scale
+MODULE = """import time
+from pathlib import Path
+
+from helpers import scale
 
 from openhcs_core.materialization import CsvOptions, MaterializationSpec
 from openhcs_core.memory import numpy
@@ -26,6 +30,9 @@ from openhcs_core.pipeline import special_outputs
 @numpy
 @special_outputs(("peaks", MaterializationSpec(CsvOptions())))
 def find_peak(image_stack, factor: int = 2):
+    while Path("../wait").exists():  # of the tests that interrupt it
+        Path("../began").touch()
+        time.sleep(0.1)
     return image_stack, {"peak": [scale(int(image_stack.max()), factor)]}
 """
 PIPELINE = """from mine import find_peak
@@ -66,9 +73,13 @@ def crate(new_small_project, tmp_path_factory):
     return folder
 
 
-def _rerun(folder, into, plate="plate"):
+def _command(into, plate="plate"):
     command = [sys.executable, "-m", "openhcs_core", "rerun", "crate", "--plate", plate]
-    command += ["--into", into, "--cores", "2", "--json"]
+    return [*command, "--into", into, "--cores", "2", "--json"]
+
+
+def _rerun(folder, into, plate="plate"):
+    command = _command(into, plate)
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -111,6 +122,36 @@ def test_a_run_is_repeated_from_its_crate_alone_and_gives_the_same(crate):
     assert again.read_bytes() == (crate / "images apart/tables/peaks/peaks.csv").read_bytes()
     assert not (crate / "my_cache").exists()
     assert not (crate / "again/my_cache").exists()
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.thorough),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.thorough),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.thorough),
+    ],
+)
+def test_what_ends_a_rerun_ends_its_snakemake(crate, number, until, processes_in):
+    into = crate / f"ended by {number.name}"
+    (crate / "wait").touch()
+    (crate / "began").unlink(missing_ok=True)
+    with subprocess.Popen(_command(into.name), cwd=crate, stderr=subprocess.PIPE) as process:
+        try:
+            until((crate / "began").exists, 120)
+            process.send_signal(number)
+            said = process.communicate(timeout=60)[1].decode()
+        finally:
+            process.kill()
+            (crate / "wait").unlink()
+    if number == signal.SIGKILL:
+        until(lambda: processes_in(into) == [], 60)
+    else:
+        assert process.returncode == 130, said
+        assert processes_in(into) == []
+        assert said.splitlines()[-1] == "stopped"
+    assert not list(into.glob("results/*/manifests/*/*.json"))
 
 
 @pytest.mark.thorough

@@ -1,12 +1,10 @@
 """Many plates by one command, each by a real snakemake of its own."""
 
 import csv
-import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -151,7 +149,9 @@ def test_few_jobs_are_one_workflow_with_the_same_results(facility, tmp_path):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
-def test_it_ends_with_all_that_it_started_and_the_same_command_goes_on(facility, number):
+def test_it_ends_with_all_that_it_started_and_the_same_command_goes_on(
+    facility, number, until, processes_in
+):
     project = facility(["a", "b", "c"])
     folder = project.folder
     project.write("mine.py", SLOW)
@@ -160,16 +160,10 @@ def test_it_ends_with_all_that_it_started_and_the_same_command_goes_on(facility,
     arguments = ("--at-once", "2", "--max-jobs", "0")
     quiet = {"stdout": subprocess.DEVNULL, "cwd": folder}
     with subprocess.Popen(_command(*arguments), **quiet) as process:
-        end = time.monotonic() + 300
-        while not (folder / "began").exists() and time.monotonic() < end:
-            assert process.poll() is None
-            time.sleep(0.1)
-        os.kill(process.pid, number)
+        until(lambda: process.poll() is not None or (folder / "began").exists(), 300)
+        process.send_signal(number)
         code = process.wait(90)
-    end = time.monotonic() + 60
-    while (left := _processes(folder)) and time.monotonic() < end:
-        time.sleep(0.2)
-    assert left == []
+    until(lambda: processes_in(folder) == [])
     if number != signal.SIGKILL:
         assert code == 130
         states = [row["state"] for row in _table(project).values()]
@@ -194,15 +188,3 @@ def test_two_commands_at_once_share_the_plates_and_none_fails(facility, max_jobs
     assert all("2 of 2 plates done" in text for text in said), said
     logs = "".join(path.read_text() for path in project.folder.glob("results/.run/**/*.log"))
     assert logs.count("Finished jobid: 0 (Rule: all)") == (2 if max_jobs == "0" else 1)
-
-
-def _processes(folder):
-    """Return the processes that work in a folder."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            if (path / "cwd").resolve() == folder.resolve():
-                found.append((path / "cmdline").read_bytes().replace(b"\0", b" "))
-        except OSError:
-            continue
-    return [line for line in found if line]

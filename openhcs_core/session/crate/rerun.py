@@ -1,7 +1,6 @@
 """A run repeated from its crate in a fresh folder, and its results compared with those recorded."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from openhcs_core.errors import (
     ConfigError,
 )
 from openhcs_core.runtime import Manifest, read_failure, read_manifest
-from openhcs_core.session.child_runs import snakemake_command
+from openhcs_core.session.child_runs import ChildRun, snakemake_command, wait_for
 from openhcs_core.session.crate.comparison import Difference, compare_manifests
 from openhcs_core.session.crate.contents import CrateFile
 from openhcs_core.session.crate.recorded import RecordedCrate, read_described
@@ -26,7 +25,6 @@ from openhcs_core.session.crate.sources import CONFIG, SNAKEFILE, config_text
 from openhcs_core.session.why import PlanDifference, find_differences
 from openhcs_core.storage import replace_file
 
-_STDERR = 2
 _WORST_FIRST = (EXIT_DEFECT, EXIT_CONFIG, EXIT_MEMORY, EXIT_FUNCTION, EXIT_DATA)
 
 
@@ -100,7 +98,7 @@ def prepare(crate: RecordedCrate, plate_path: str | None, folder: Path) -> None:
 def run(folder: Path, arguments: Sequence[str]) -> None:
     """Check the config in a folder, then run snakemake there; both speak on stderr.
 
-    That jobs fail is told by what is missing afterwards.
+    That jobs fail is told by what is missing afterwards. A KeyboardInterrupt ends both.
 
     Raises
     ------
@@ -108,17 +106,9 @@ def run(folder: Path, arguments: Sequence[str]) -> None:
         Config or plate cannot be used here; what is wrong was said.
     """
     check = [sys.executable, "-m", "openhcs_core", "compile", "--config", CONFIG]
-    if code := _call(check, folder):
+    if code := wait_for(ChildRun(check, folder=folder)):
         raise _CheckFailedError(code)
-    _call(snakemake_command(SNAKEFILE, arguments, CONFIG), folder)
-
-
-def _call(command: Sequence[str], folder: Path) -> int:
-    """Run a command that says all it says on stderr; return its exit code."""
-    called = subprocess.run(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=_STDERR, check=False
-    )
-    return called.returncode
+    wait_for(ChildRun(snakemake_command(SNAKEFILE, arguments, CONFIG), folder=folder))
 
 
 class _CheckFailedError(ConfigError):
