@@ -21,7 +21,7 @@ from openhcs_core.materialization.spec import (
     TiffOptions,
     WriterOptions,
 )
-from openhcs_core.materialization.writers import table_text
+from openhcs_core.materialization.writers import csv_lines, table_text
 
 __all__ = [
     "COMPONENTS",
@@ -37,6 +37,7 @@ __all__ = [
     "TiffOptions",
     "WriterOptions",
     "as_array",
+    "csv_lines",
     "describe",
     "image_planes",
     "materialize",

@@ -28,7 +28,12 @@ from openhcs_core.runtime.plate_steps import execute_plate_step
 from openhcs_core.runtime.read_records import find_read_record, records_digest
 from openhcs_core.runtime.shared_job import execute_shared_job
 from openhcs_core.runtime.table_inputs import IMAGES_OF_TABLE, TableInputs
-from openhcs_core.runtime.tables import gather_table, join_tables, write_partial_table
+from openhcs_core.runtime.tables import (
+    gather_table,
+    is_joined_table,
+    join_tables,
+    write_partial_table,
+)
 
 __all__ = [
     "FILES_FOLDER",
@@ -61,6 +66,7 @@ __all__ = [
     "find_read_record",
     "gather_table",
     "image_metadata",
+    "is_joined_table",
     "is_partial",
     "join_tables",
     "label_digest",

@@ -2,12 +2,13 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from openhcs_core.errors import InputDataError
-from openhcs_core.materialization import table_text
+from openhcs_core.errors import InputDataError, PlanChangedError
+from openhcs_core.materialization import csv_lines, table_text
 from openhcs_core.plan import (
     TablePlan,
     digest_bytes,
@@ -24,11 +25,11 @@ from openhcs_core.storage.atomic import replace_file
 
 
 @dataclass(frozen=True)
-class _Table:
-    """Names of columns in order, and rows of text; what a row lacks is empty."""
+class _PlateMap:
+    """Names of its columns in order, and its rows of text by well."""
 
     columns: tuple[str, ...]
-    rows: list[dict[str, str]]
+    rows: dict[str, dict[str, str]]
 
 
 def gather_table(job: Job, file: str) -> None:
@@ -51,16 +52,16 @@ def gather_table(job: Job, file: str) -> None:
     Notes
     -----
     Cells are handled as text, so that no number changes its digits on the way, and by the csv
-    module: importing pandas would take longer than the rest of the job.
+    module: importing pandas would take longer than the rest of the job. One row is in memory at a
+    time: first the headers of all tables are read, then their rows.
     """
     path = job.plate_dir / table_plan_path(job.step, file)
     with Turn(job.plate_dir, f"{job.step}.{file}") as turn:  # from before the first table is read
         plan = job.read_plan(path, TablePlan)
-        text = join_tables(job, plan)
-        job.read_plan(path, TablePlan)
-        turn.check()
         with replace_file(job.plate_dir / table_path(job.step, file)) as stream:
-            stream.write(text.encode())
+            stream.writelines(join_tables(job, plan))
+            job.read_plan(path, TablePlan)
+            turn.check()
         (job.plate_dir / partial_table_path(job.step, file)).unlink(missing_ok=True)
         _list_left_out(job, file, plan.wells)
 
@@ -100,26 +101,87 @@ def write_partial_table(plate_dir: Path, plan: TablePlan, wells: tuple[str, ...]
         A well's table or the plate map cannot be read.
     """
     job = Job(plate_dir, plan.step_name)
-    text = join_tables(job, plan.model_copy(update={"wells": wells}))
     with replace_file(plate_dir / partial_table_path(plan.step_name, plan.file)) as stream:
-        stream.write(text.encode())
+        stream.writelines(join_tables(job, plan.model_copy(update={"wells": wells})))
 
 
-def join_tables(job: Job, plan: TablePlan) -> str:
-    """Return the text of a plate table, from its wells' tables.
+def join_tables(job: Job, plan: TablePlan) -> Iterator[bytes]:
+    """Yield the lines of a plate table, from its wells' tables, as they are read.
+
+    Columns that a table lacks are empty there.
+
+    Raises
+    ------
+    InputDataError
+        A well's table or the plate map cannot be read.
+    PlanChangedError
+        A well's table got other columns meanwhile.
+    """
+    paths = [job.plate_dir / path for well in plan.wells for path in well_table_paths(plan, well)]
+    headers = {path: _header(path) for path in paths}
+    columns = tuple(dict.fromkeys(name for header in headers.values() for name in header))
+    plate_map = _planned_map(plan, job.location.plate_map)
+    joined = () if plate_map is None else _joined_columns(columns, plate_map, job)
+    if not columns:
+        yield b"\n"
+        return
+    lines = csv_lines(_rows(headers, columns, joined, {} if plate_map is None else plate_map.rows))
+    yield from (line.encode() for line in lines)
+
+
+def is_joined_table(job: Job, plan: TablePlan) -> bool:
+    """Return whether a plate table is there and what its wells' tables give.
 
     Raises
     ------
     InputDataError
         A well's table or the plate map cannot be read.
     """
-    paths = [job.plate_dir / path for well in plan.wells for path in well_table_paths(plan, well)]
-    table = _concatenated([_read(path) for path in paths])
-    plate_map = job.location.plate_map
-    if plan.plate_map is not None and plate_map is not None:
-        table = _join_plate_map(table, _read_planned_map(plan, plate_map), plate_map)
-    cells = {name: [row.get(name, "") for row in table.rows] for name in table.columns}
-    return table_text(cells) or "\n"
+    path = job.plate_dir / table_path(plan.step_name, plan.file)
+    with path.open("rb") if path.exists() else io.BytesIO() as stream:
+        is_same = True
+        for line in join_tables(job, plan):  # all of it: a later table may be unreadable
+            is_same &= stream.read(len(line)) == line
+        return is_same and not stream.read(1)
+
+
+def _rows(
+    headers: dict[Path, list[str]],
+    columns: tuple[str, ...],
+    joined: tuple[str, ...],
+    plate_map: dict[str, dict[str, str]],
+) -> Iterator[list[str]]:
+    """Yield the names of all columns, then the rows of all tables."""
+    yield [*columns, *joined]
+    for path, header in headers.items():
+        at = {name: number for number, name in enumerate(header)}
+        order = [at.get(name, len(header)) for name in columns]
+        well_at = at.get("well", len(header))
+        for row in _rows_of(path, header):
+            cells = row + [""] * (len(header) + 1 - len(row))  # the last is for what is lacking
+            of_well = plate_map.get(cells[well_at], {})
+            yield [cells[number] for number in order] + [of_well.get(name, "") for name in joined]
+
+
+def _rows_of(path: Path, header: list[str]) -> Iterator[list[str]]:
+    with closing(_read(path)) as rows:
+        if next(rows, []) != header:
+            raise PlanChangedError(
+                f"{path} changed while it was read; nothing was written, run snakemake again"
+            )
+        for row in rows:
+            if len(row) > len(header):
+                raise InputDataError(
+                    f"{path} is not a CSV table: its header has {len(header)} columns, but a row "
+                    f"has {len(row)}: {', '.join(row)[:80]}"
+                )
+            yield row
+
+
+def _header(path: Path) -> list[str]:
+    """Return the names of a table's columns; none where no image had anything to write."""
+    with closing(_read(path)) as rows:
+        return next(rows, [])
 
 
 def read_plate_map(plan: TablePlan, plate_map: str | None) -> dict[str, dict[str, str]]:
@@ -130,53 +192,42 @@ def read_plate_map(plan: TablePlan, plate_map: str | None) -> dict[str, dict[str
     InputDataError
         It is missing, or another one than planned.
     """
+    planned = _planned_map(plan, plate_map)
+    return {} if planned is None else planned.rows
+
+
+def _planned_map(plan: TablePlan, plate_map: str | None) -> _PlateMap | None:
+    """Return the plate map, None where the table is joined with none."""
     if plan.plate_map is None or plate_map is None:
-        return {}
-    return {row["well"]: row for row in _read_planned_map(plan, plate_map).rows}
-
-
-def _read_planned_map(plan: TablePlan, plate_map: str) -> _Table:
-    if not Path(plate_map).is_file():
+        return None
+    path = Path(plate_map)
+    if not path.is_file():
         raise InputDataError(f"plate map {plate_map} is missing; put it back and run again")
-    if digest_bytes(Path(plate_map).read_bytes()) != plan.plate_map:
+    if digest_bytes(path.read_bytes()) != plan.plate_map:
         raise InputDataError(f"{plate_map} changed since it was planned; run snakemake again")
-    return _read(Path(plate_map))
+    header = _header(path)
+    rows = [dict(zip(header, row, strict=False)) for row in _rows_of(path, header)]
+    return _PlateMap(tuple(dict.fromkeys(header)), {row["well"]: row for row in rows})
 
 
-def _concatenated(tables: Sequence[_Table]) -> _Table:
-    """Put tables under each other; a column that one of them lacks is empty there."""
-    columns = dict.fromkeys(name for table in tables for name in table.columns)
-    return _Table(tuple(columns), [row for table in tables for row in table.rows])
-
-
-def _join_plate_map(table: _Table, plate_map: _Table, name: str) -> _Table:
-    shared = sorted((set(table.columns) & set(plate_map.columns)) - {"well"})
+def _joined_columns(columns: tuple[str, ...], plate_map: _PlateMap, job: Job) -> tuple[str, ...]:
+    """Return the plate map's columns that a table of these columns gets."""
+    shared = sorted((set(columns) & set(plate_map.columns)) - {"well"})
     if shared:
         raise InputDataError(
-            f"plate map {name} has columns that the table has too: {', '.join(shared)}; "
-            "rename them in the plate map"
+            f"plate map {job.location.plate_map} has columns that the table has too: "
+            f"{', '.join(shared)}; rename them in the plate map"
         )
-    if "well" not in table.columns:  # a table without rows or columns
-        return table
-    wells = {row["well"]: row for row in plate_map.rows}
-    columns = dict.fromkeys((*table.columns, *plate_map.columns))
-    return _Table(tuple(columns), [wells.get(row["well"], {}) | row for row in table.rows])
+    is_joined = "well" in columns  # else it is a table without rows or columns
+    return tuple(name for name in plate_map.columns if name != "well") if is_joined else ()
 
 
-def _read(path: Path) -> _Table:
+def _read(path: Path) -> Generator[list[str]]:
+    """Yield the header of a CSV table, then its rows."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            yield from filter(None, csv.reader(stream, strict=True))
     except FileNotFoundError as error:
         raise InputDataError(f"{path} is missing; run snakemake, which makes it first") from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise InputDataError(f"{path} is not a CSV table: {error}") from error
-    if not lines:  # no image of the well had anything to write
-        return _Table((), [])
-    columns, *rows = lines
-    if longer := [row for row in rows if len(row) > len(columns)]:
-        raise InputDataError(
-            f"{path} is not a CSV table: its header has {len(columns)} columns, but a row has "
-            f"{len(longer[0])}: {', '.join(longer[0])[:80]}"
-        )
-    return _Table(tuple(columns), [dict(zip(columns, row, strict=False)) for row in rows])

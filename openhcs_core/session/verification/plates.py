@@ -25,7 +25,14 @@ from openhcs_core.plan import (
     table_plan_path,
     well_table_paths,
 )
-from openhcs_core.runtime import ImageCache, Job, Location, join_tables, plate_layout
+from openhcs_core.runtime import (
+    ImageCache,
+    Job,
+    Location,
+    is_joined_table,
+    join_tables,
+    plate_layout,
+)
 from openhcs_core.session.stale_results import StaleResults, find_stale
 from openhcs_core.session.verification.plans import PlannedPlate
 from openhcs_core.session.verification.plate_steps import PlateStepVerifier
@@ -131,19 +138,21 @@ class PlateVerifier:
 
     def _check_table(self, table: TablePlan) -> Iterator[Problem]:
         path = self.plate.folder / table_path(table.step_name, table.file)
+        job = Job(self.plate.folder, table.step_name)
         inputs = [table_plan_path(table.step_name, table.file)]
         inputs += [part for well in table.wells for part in well_table_paths(table, well)]
         try:
-            text = join_tables(Job(self.plate.folder, table.step_name), table).encode()
+            is_joined = is_joined_table(job, table)
         except InputDataError as error:
             yield Problem("stale", str(path), "", str(error), RUN)
             return
         if not path.exists():
             yield Problem("missing", str(path), "the table of all wells", "no such file", RUN)
-        elif (data := path.read_bytes()) != text:
+        elif not is_joined:
             kind: Kind = "stale" if self._is_older(path, inputs) else "altered"
             mend = RUN if kind == "stale" else f"delete it and {RUN}"
-            yield Problem(kind, str(path), *first_difference(text, data), mend)
+            text = b"".join(join_tables(job, table))
+            yield Problem(kind, str(path), *first_difference(text, path.read_bytes()), mend)
 
     def _check_store(self, store: StoreMetadataPlan) -> Iterator[Problem]:
         folder = self.plate.folder / store_path(store.step_name, store.sub_dir)

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openhcs_core.errors import StepFunctionError
-from openhcs_core.materialization.writers import concat_tables, table_text
+from openhcs_core.materialization import CsvOptions, Entry, materialize
+from openhcs_core.materialization.writers import table_text
+from openhcs_core.planes import PlaneKey
 
 CELLS = st.one_of(
     st.floats(), st.integers(), st.text(st.characters(exclude_categories=["Cs"], min_codepoint=1))
@@ -99,15 +102,51 @@ def test_a_field_that_is_no_column_is_refused():
         table_text({"a": [1], "b": [2]}, ("a", "z"))
 
 
+def _joined(tables, **options):
+    entries = [
+        Entry((PlaneKey("A01", site, "1", 1, 1),), table) for site, table in enumerate(tables, 1)
+    ]
+    return materialize(CsvOptions(**options), entries).decode()
+
+
+@given(
+    st.lists(st.lists(st.tuples(CELLS, CELLS), max_size=3), min_size=1, max_size=4), st.booleans()
+)
+def test_tables_of_calls_are_joined_as_one_table_of_all_rows(tables, is_turned):
+    first = next((number for number, rows in enumerate(tables) if rows), 0)
+    names = ["a,b", "c"]
+    given_tables = []
+    for number, rows in enumerate(tables):
+        columns = {name: [row[at] for row in rows] for at, name in enumerate(names)}
+        is_other = is_turned and number != first
+        given_tables.append(dict(reversed(columns.items())) if is_other else columns)
+    rows = [("A01", site, "1", 1, 1, *row) for site, table in enumerate(tables, 1) for row in table]
+    header = ["well", "site", "channel", "z_index", "timepoint", *names]
+    if rows or not is_turned:  # without rows columns are in the order in which they appear
+        whole = {name: [row[at] for row in rows] for at, name in enumerate(header)}
+        assert _joined(given_tables) == table_text(whole)
+
+
 def test_tables_are_joined_by_column_name_in_the_first_ones_order():
-    joined = concat_tables(
-        [{"a": [], "z": []}, {"b": [1], "a": [2]}, {"a": np.array([3]), "b": [4]}]
-    )
-    assert joined == {"b": [1, 4], "a": [2, 3]}
-    assert concat_tables([{"a": []}, {"a": [], "b": []}]) == {"a": [], "b": []}
-    assert concat_tables([]) == {}
+    text = _joined([{"a": [], "z": []}, {"b": [1], "a": [2]}, {"a": np.array([3]), "b": [4]}])
+    front = "well,site,channel,z_index,timepoint"
+    assert text == f"{front},b,a\nA01,2,1,1,1,1,2\nA01,3,1,1,1,4,3\n"
+    assert _joined([{"a": []}, {"a": [], "b": []}]) == f"{front},a,b\n"
+    assert _joined([]) == ""
+    assert _joined([], fields=("b",)) == f"{front},b\n"
 
 
 def test_tables_with_different_columns_are_not_joined():
     with pytest.raises(StepFunctionError, match="differ in column 'b'"):
-        concat_tables([{"a": [1]}, {"a": [1], "b": [2]}])
+        _joined([{"a": [1]}, {"a": [1], "b": [2]}])
+
+
+def test_the_rows_of_one_call_are_in_memory_as_objects():
+    more = []
+    for calls in (2, 20):
+        tables = [{"area": np.arange(2000) * 1.1}] * calls
+        tracemalloc.start()
+        text = _joined(tables)
+        more.append(tracemalloc.get_traced_memory()[1] - 3 * len(text))
+        tracemalloc.stop()
+    assert more[1] - more[0] < 200_000

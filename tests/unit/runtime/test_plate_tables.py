@@ -1,14 +1,16 @@
 """Plate tables, held against pandas: the tables of wells below each other, the plate map joined."""
 
+import tracemalloc
+
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openhcs_core.errors import InputDataError
+from openhcs_core.errors import InputDataError, PlanChangedError
 from openhcs_core.materialization import table_text
 from openhcs_core.plan import TablePlan, digest_bytes, encode_plan, readable_json
-from openhcs_core.runtime import Job, Location, gather_table
+from openhcs_core.runtime import Job, Location, gather_table, is_joined_table, tables
 
 CELLS = st.sampled_from(
     ["", "1", "1.50", "NA", "nan", "a,b", 'q"x', "two\nlines", "µm", " x ", '"']
@@ -75,6 +77,40 @@ def _by_pandas(folder, plate_map):
 @given(texts=well_tables())
 def test_it_is_what_pandas_makes(tmp_path, plate_map, texts):
     assert _gather(tmp_path, texts, plate_map) == _by_pandas(tmp_path, plate_map)
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path):
+    peaks = []
+    for rows in (200, 20_000):
+        text = "well,area\n" + "".join(f"A01,{number}.25\n" for number in range(rows))
+        tracemalloc.start()
+        joined = _gather(tmp_path, [text, "", text], PLATE_MAP)
+        peaks.append(tracemalloc.get_traced_memory()[1] - len(text) - 2 * len(joined))
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 200_000
+
+
+@pytest.mark.parametrize("altered", ["well,a\nA01,2\n", "well,a\nA01,1\nA01,2\n", "", None])
+def test_another_table_than_what_wells_give_is_told(tmp_path, altered):
+    _gather(tmp_path, ["well,a\nA01,1\n", "", ""])
+    path = tmp_path / "tables/count/cells.csv"
+    plan = TablePlan.model_validate_json((tmp_path / "plan/count/cells.csv.json").read_bytes())
+    assert is_joined_table(Job(tmp_path, "count"), plan)
+    path.unlink() if altered is None else path.write_text(altered)
+    assert not is_joined_table(Job(tmp_path, "count"), plan)
+
+
+def test_a_table_that_changes_while_it_is_read_is_no_part_of_another(tmp_path, monkeypatch):
+    def headers_first(path):
+        header = read_header(path)
+        path.write_text("other\n1\n")
+        return header
+
+    read_header = tables._header
+    monkeypatch.setattr(tables, "_header", headers_first)
+    with pytest.raises(PlanChangedError, match=r"A01\.cells\.csv changed while it was read"):
+        _gather(tmp_path, ["well,a\nA01,1\n", "", ""])
+    assert not (tmp_path / "tables/count/cells.csv").exists()
 
 
 @pytest.mark.parametrize(
