@@ -1,18 +1,25 @@
-"""What reads files that instruments or people write, each with right files to begin from.
-
-A target gets a folder of its own, the content of one damaged file, and reads it as a run would.
-"""
+"""What reads files that instruments or people write, each with right files to begin from."""
 
 import io
 import json
 import shutil
-from abc import ABC, abstractmethod
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 import tifffile
+from fuzz_instruments import (
+    DEMO,
+    ROOT,
+    CellVoyagerTarget,
+    HarmonyTarget,
+    HtdTarget,
+    NamesTarget,
+    Phenix7Target,
+    PhenixTarget,
+    Target,
+    index_plate,
+)
 from fuzz_mutations import damage_bytes, damage_json, damage_tiff
 
 from openhcs_core.config import LocatedDocument, WorkflowConfig, validate
@@ -22,7 +29,6 @@ from openhcs_core.microscopes import (
     get_handler,
     get_image_files,
     open_workspace,
-    well_index,
 )
 from openhcs_core.microscopes.imagexpress.metaseries import parse_metaseries
 from openhcs_core.microscopes.tiff_header import read_tiff_header
@@ -39,117 +45,10 @@ from openhcs_core.storage import (
     write_well,
 )
 from openhcs_core.testing.plates import image_path, write_imagexpress_plate
+from openhcs_core.testing.zarr_plates import write_foreign_plate
 
-ROOT = Path(__file__).parents[1]
-DEMO = ROOT / "data/demo/9987_Plate_3434"
-XML_TOKENS = (
-    *(b"<Image>", b"</Image>", b"<Row>", b"</Row>", b"<URL>../../x.tif</URL>", b"<Images/>"),
-    *(
-        b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]>&b;",
-        b"<![CDATA[",
-        b"<!--",
-        b"<?x?>",
-    ),
-    *(b' bts:Row="99999"', b' bts:Time="NaN"', b"<PositionX Unit='m'>INF</PositionX>"),
-)
 MIX = ROOT / "tests/data/projection_mix/Projection-Mix"
 WORKSPACE = ROOT / "tests/data/openhcs_plate"
-
-
-class Target(ABC):
-    """Reads one kind of file.
-
-    Parameters
-    ----------
-    folder : Path
-        An empty folder that belongs to it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.seeds = self.prepare()
-
-    @abstractmethod
-    def prepare(self) -> list[bytes]:
-        """Make what is beside the file; return right contents."""
-
-    @abstractmethod
-    def read(self, content: bytes) -> None:
-        """Put the content in place and read it."""
-
-    def damage(self, random: Random) -> bytes:
-        """Return a damaged content."""
-        return damage_bytes(random, random.choice(self.seeds))
-
-
-def _index(plate: Path) -> None:
-    index = get_handler("auto", plate).index(plate)
-    build_workspace_metadata(index)
-    for well in index.wells[:3]:
-        well_index(index, well)
-
-
-class HtdTarget(Target):
-    """``*.HTD`` of ImageXpress plates."""
-
-    def prepare(self) -> list[bytes]:
-        write_imagexpress_plate(self.folder, (1,), (32, 32))
-        return [(self.folder / "P.HTD").read_bytes(), next(DEMO.glob("*.HTD")).read_bytes()]
-
-    def read(self, content: bytes) -> None:
-        (self.folder / "P.HTD").write_bytes(content)
-        _index(self.folder)
-
-
-class _InstrumentTarget(Target):
-    """Metadata files of a copy of a real plate, of which one is damaged."""
-
-    plate: Path
-    names: tuple[str, ...]
-
-    def prepare(self) -> list[bytes]:
-        shutil.copytree(self.plate, self.folder, dirs_exist_ok=True)
-        self.contents = [(self.folder / name).read_bytes() for name in self.names]
-        return [b"%d:" % number + content for number, content in enumerate(self.contents)]
-
-    def damage(self, random: Random) -> bytes:
-        number = random.randrange(len(self.names))
-        return b"%d:" % number + damage_bytes(random, self.contents[number], XML_TOKENS)
-
-    def read(self, content: bytes) -> None:
-        number, _, damaged = content.partition(b":")
-        path = self.folder / self.names[int(number)]
-        try:
-            path.write_bytes(damaged)
-            _index(self.folder)
-        finally:
-            path.write_bytes(self.contents[int(number)])
-
-
-class PhenixTarget(_InstrumentTarget):
-    """``Index.idx.xml`` of Opera Phenix."""
-
-    plate = ROOT / "tests/data/phenix/BR00121482"
-    names = ("Images/Index.idx.xml",)
-
-
-class Phenix7Target(_InstrumentTarget):
-    """``Index.xml`` of Harmony V7."""
-
-    plate = ROOT / "tests/data/phenix/v7"
-    names = ("Images/Index.xml",)
-
-
-class CellVoyagerTarget(_InstrumentTarget):
-    """The files of a CV8000's measurement."""
-
-    plate = ROOT / "tests/data/cv8000"
-    names = (
-        "MeasurementData.mlf",
-        "MeasurementDetail.mrf",
-        "Minimal-3C3W2S-FP2-stack.mes",
-        "CV8000-Minimal-DataSet-2C-3W-4S-FP2-stack.wpi",
-    )
 
 
 class PatternTarget(Target):
@@ -204,7 +103,7 @@ class TiffTarget(Target):
         path.write_bytes(content)
         _attempt(lambda: read_tiff_header(path))
         _attempt(lambda: get_backend_instance("disk").load(path))
-        _index(self.folder)
+        index_plate(self.folder)
 
 
 class DescriptionTarget(Target):
@@ -241,17 +140,21 @@ class WorkspaceTarget(Target):
 
 
 class ZarrTarget(Target):
-    """JSON of OME-Zarr stores."""
+    """JSON of OME-Zarr stores, of our own."""
 
     def prepare(self) -> list[bytes]:
+        self.write()
+        self.contents = [path.read_bytes() for path in self.files]
+        return [str(number).encode() for number in range(len(self.files))]
+
+    def write(self) -> None:
+        """Write a store; tell its folder and files."""
         planes = {PlaneKey("A01", 1, "1", 1, 1): np.ones((8, 8), np.uint16)}
         metadata = ImageMetadata.of_planes(planes)
         self.store = self.folder / "s.ome.zarr"
         write_plate_metadata(self.store, PlateLayout("p", ("A01",), 1))
         write_well(self.store, "A01", [FieldImages(1, "0", planes)], metadata)
         self.files = sorted(self.store.rglob("zarr.json"))
-        self.contents = [path.read_bytes() for path in self.files]
-        return [str(number).encode() for number in range(len(self.files))]
 
     def damage(self, random: Random) -> bytes:
         number = random.randrange(len(self.files))
@@ -266,13 +169,24 @@ class ZarrTarget(Target):
         try:
             path.write_bytes(damaged)
             _attempt(self._read_planes)
-            _index(self.store)
+            index_plate(self.store)
         finally:
             path.write_bytes(self.contents[int(number)])
 
     def _read_planes(self) -> None:
         for key in list_planes(self.store)[:3]:
             read_plane(self.store, key)
+
+
+class Zarr04Target(ZarrTarget):
+    """JSON of OME-Zarr plates that others write, version 0.4."""
+
+    def write(self) -> None:
+        self.store = self.folder / "s.ome.zarr"
+        write_foreign_plate(self.store, "0.4", sites=1, z_count=1)
+        self.files = sorted(
+            path for path in self.store.rglob(".z*") if path.name in {".zattrs", ".zarray"}
+        )
 
 
 class _YamlTarget(Target):
@@ -363,7 +277,9 @@ def _attempt(read: Any) -> None:
 
 TARGETS: dict[str, type[Target]] = {
     "cellvoyager": CellVoyagerTarget,
+    "harmony": HarmonyTarget,
     "htd": HtdTarget,
+    "names": NamesTarget,
     "pattern": PatternTarget,
     "phenix": PhenixTarget,
     "phenix7": Phenix7Target,
@@ -371,6 +287,7 @@ TARGETS: dict[str, type[Target]] = {
     "description": DescriptionTarget,
     "workspace": WorkspaceTarget,
     "zarr": ZarrTarget,
+    "zarr04": Zarr04Target,
     "config": ConfigTarget,
     "pipeline": PipelineTarget,
 }
