@@ -111,42 +111,51 @@ class Campaign:
         self.name, self.out = name, out
         self.next, self.kinds, self.signatures = first, Counter[str](), Counter[str]()
         self.slowest_s, self.cpu_s = 0.0, 0.0
+        self._child: subprocess.Popen[bytes] | None = None
+        self._started = False
 
     def run(self, seconds: float, most_cases: int | None = None) -> None:
         """Try cases for a time; a process that ends or hangs is a finding, and the next goes on."""
         end = time.monotonic() + seconds
         stop_at = None if most_cases is None else self.next + most_cases
         while time.monotonic() < end and (stop_at is None or self.next < stop_at):
-            command = [
-                sys.executable,
-                __file__,
-                "--child",
-                self.name,
-                str(self.next),
-                str(self.out),
-            ]
-            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-            try:
-                self._follow(child, end, stop_at)
-            finally:
-                child.kill()
-                child.wait()
+            child = self._continue()
+            if not self._follow(child, end, stop_at):
+                self.close()
+        if self._child is not None:  # to begin anew costs seconds: it waits for its next turn
+            self._child.send_signal(signal.SIGSTOP)
 
-    def _follow(self, child: "subprocess.Popen[bytes]", end: float, stop_at: int | None) -> None:
+    def _continue(self) -> "subprocess.Popen[bytes]":
+        if self._child is not None:
+            self._child.send_signal(signal.SIGCONT)
+            return self._child
+        command = [sys.executable, __file__, "--child", self.name, str(self.next), str(self.out)]
+        self._child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return self._child
+
+    def close(self) -> None:
+        """End its process."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            self._child = None
+
+    def _follow(self, child: "subprocess.Popen[bytes]", end: float, stop_at: int | None) -> bool:
+        """Note what the child says until the end of the turn; return whether it can go on."""
         assert child.stdout is not None
-        started = False
         while True:
             if not _wait_for_line(child):
                 self._note(f"over {MOST_SILENT_CPU_S} s of CPU, deaf to signals", "")
-                return
+                return False
             line = child.stdout.readline()
             if not line:
-                if started:
+                if self._started:
+                    self._started = False
                     self._note(f"process ended with {child.wait()}", "")
-                    return
+                    return False
                 raise SystemExit(f"target {self.name} cannot be made")
             event, number, *rest = json.loads(line)
-            started = event == "start"
+            self._started = event == "start"
             self.next = number
             if event == "end":
                 kind, text, seconds = rest
@@ -154,7 +163,7 @@ class Campaign:
                 self.slowest_s = max(self.slowest_s, seconds)
                 self._note(kind, text)
                 if time.monotonic() > end or (stop_at is not None and self.next >= stop_at):
-                    return
+                    return True
 
     def _note(self, kind: str, text: str) -> None:
         self.kinds[f"refused {text}" if kind == "refused" else kind] += 1
@@ -220,19 +229,34 @@ def main() -> None:
     if options.replay:
         sys.exit(1 if replay(options.replay.resolve()) else 0)
     options.out.mkdir(parents=True, exist_ok=True)
-    out = options.out.resolve()
-    campaigns = [Campaign(name, out, options.first) for name in options.targets]
+    options.out = options.out.resolve()
+    campaigns = [Campaign(name, options.out, options.first) for name in options.targets]
     seconds = 60 * options.minutes / options.rounds / len(campaigns)
+    try:
+        report = _take_turns(campaigns, seconds, options)
+    finally:
+        for campaign in campaigns:
+            campaign.close()
+    print(json.dumps(report, indent=1))
+    sys.exit(1 if any(one.signatures for one in campaigns) else 0)
+
+
+def _take_turns(
+    campaigns: list[Campaign], seconds: float, options: argparse.Namespace
+) -> dict[str, object]:
+    """Let the reader with the fewest cases go on, for a time; return counts.
+
+    Readers differ fortyfold in what a case costs.
+    """
+    report: dict[str, object] = {}
     for turn in range(options.rounds * len(campaigns)):
-        # Readers differ fortyfold in what a case costs: who has had the fewest goes on.
         campaign = min(campaigns, key=lambda one: (one.cases, one.name))
         if options.cases is not None and campaign.cases >= options.cases:
             break
         campaign.run(seconds, None if options.cases is None else options.cases - campaign.cases)
         report = {"turn": turn + 1, **{one.name: one.summary() for one in campaigns}}
-        (out / "stats.json").write_text(json.dumps(report, indent=1))
-    print(json.dumps(report, indent=1))
-    sys.exit(1 if any(one.signatures for one in campaigns) else 0)
+        (options.out / "stats.json").write_text(json.dumps(report, indent=1))
+    return report
 
 
 if __name__ == "__main__":
