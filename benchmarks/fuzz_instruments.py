@@ -107,7 +107,7 @@ class HarmonyTarget(Target):
         write_images(self.folder, listed)
         path = self.folder / "Index.xml"
         seeds = []
-        for version in ("V4", "V6", "Sonata"):
+        for version in ("V4", "V6"):
             write_list(path, version, listed)
             seeds.append(path.read_bytes())
         return seeds

@@ -1,7 +1,8 @@
 """Index.xml and Index.idx.xml of Harmony: every image of an Opera Phenix or Operetta plate.
 
-Versions differ in their namespace and in where they describe channels: V4 and V5 in each image, V7
-once in a map. Flat-field profiles are passed over.
+Versions differ in their namespace and in where they describe channels: V4 and V5 in each image, V6
+and V7 once in a map. A Sonata (Operetta CLS) names itself in lists of V5 and V6. Flat-field
+profiles are passed over.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,7 +41,7 @@ class ListedImage(NamedTuple):
     channel : str
         Its number.
     url : str
-        The file, relative to the list's folder.
+        The file, relative to the list's folder; empty where the instrument recorded none.
     is_ok : bool
         Whether the instrument says so.
     acquisition : Acquisition
@@ -257,8 +258,9 @@ class _ImageReader:
         scales = dict.fromkeys(_LENGTHS, 0.0)
         for place, piece in enumerate(pieces):
             begin, end, _ = piece.partition(b">")
-            name = begin.partition(b" ")[0].decode("utf-8", errors="replace")
-            if name not in places or not end or begin.endswith(b"/"):
+            name = begin.partition(b" ")[0].rstrip(b"/").decode("utf-8", errors="replace")
+            is_empty = begin.endswith(b"/") and name != "URL"  # an image that was not recorded
+            if name not in places or not end or is_empty:
                 continue
             if places[name][1]:
                 raise InputDataError(f"{self._where}: an image has two {name}; expected one")

@@ -24,8 +24,8 @@ from openhcs_core.microscopes.z_steps import z_step_of
 from openhcs_core.planes import PlaneKey
 from openhcs_core.storage import PlateSource
 
-_LIST_NAMES = frozenset({"index.xml", "index.idx.xml"})
-_LISTS = "Index.xml or Index.idx.xml"
+_LIST_NAMES = frozenset({"index.xml", "index.idx.xml", "index.ref.xml"})
+_LISTS = "Index.xml, Index.idx.xml or Index.ref.xml"
 _FILENAME = re.compile(
     r"r(?P<row>[0-9]{2})c(?P<column>[0-9]{2})f(?P<site>[0-9]+)p(?P<plane>[0-9]+)"
     r"-ch(?P<channel>[0-9]+)sk(?P<time>[0-9]+)(?:fk[0-9]+)?(?:fl[0-9]+)?\.tiff?",
@@ -34,7 +34,7 @@ _FILENAME = re.compile(
 
 
 class OperaPhenixHandler(MicroscopeHandler):
-    """Reads what ``Index.xml`` or ``Index.idx.xml`` lists; in ``Images`` or beside it.
+    """Reads what ``Index.xml``, ``Index.idx.xml`` or ``Index.ref.xml`` lists, in its folder.
 
     Rows, columns, fields, planes and channels are the list's; time points count from 1. What the
     list names and is not there is missing; flat-field profiles are no images.
@@ -145,7 +145,7 @@ def _match_files(source: PlateSource, path: str, listed: HarmonyIndex) -> _Found
     images: list[ImageFile] = []
     acquisitions: dict[PlaneKey, Acquisition] = {}
     paths: dict[str, PlaneKey] = {}
-    failed = 0
+    failed = unrecorded = 0
     for image in listed.images:
         place = (image.row, image.column)
         if place not in names:
@@ -161,6 +161,9 @@ def _match_files(source: PlateSource, path: str, listed: HarmonyIndex) -> _Found
             raise _same_plane_error(where, key, image)
         acquisitions[key] = image.acquisition
         failed += not image.is_ok
+        if not image.url:
+            unrecorded += 1
+            continue
         if paths.setdefault(image.url, key) is not key:
             raise InputDataError(
                 f"{where} says that {image.url} is {paths[image.url].filename} and {key.filename}; "
@@ -174,6 +177,9 @@ def _match_files(source: PlateSource, path: str, listed: HarmonyIndex) -> _Found
     warnings = files.warnings
     if failed:
         warnings = [*warnings, f"{path} says of {failed} images that they are not Ok"]
+    if unrecorded:
+        text = f"{path} names no file for {unrecorded} images: none was recorded; they are missing"
+        warnings = [*warnings, text]
     wells = [_well(place, where) for place in listed.wells]
     return _Found(images, acquisitions, wells, files.surplus(paths.keys()), warnings)
 

@@ -15,9 +15,10 @@ NAMESPACES = {
     "V5": "http://www.perkinelmer.com/PEHH/HarmonyV5",
     "V6": "http://www.perkinelmer.com/PEHH/HarmonyV6",
     "V7": "43B2A954-E3C3-47E1-B392-6635266B0DD3/HarmonyV7",
-    "Sonata": "http://www.revvity.com/SonataV1",
 }
-"""What the versions are told by; V7 and later describe channels once, not in each image."""
+"""What the versions are told by; V6 and V7 describe channels once, not in each image."""
+
+_ONCE = frozenset({"V6", "V7"})
 
 CHANNELS = {1: ("405ex, 570-630-em)", 405, 599), 2: ("A & B <µ>", 488, 522)}
 """Name, excitation and emission in nm."""
@@ -70,20 +71,25 @@ def write_list(
     first_time: int = 0,
     bom: bool = True,
     wells: Sequence[tuple[int, int]] | None = None,
+    instrument: str = "Phenix",
 ) -> None:
-    """Write the list of `listed`; `wells` of the plate are those listed unless given."""
+    """Write the list of `listed`; `wells` of the plate are those listed unless given.
+
+    `instrument` is ``Operetta``, ``Phenix`` or ``Sonata``, as they name themselves.
+    """
     if wells is None:
         wells = sorted({(plane.row, plane.column) for plane in listed})
     named = "".join(f'<Well id="{row:02d}{column:02d}" />' for row, column in wells)
     maps = '<Map><Entry ChannelID="1"><FlatfieldProfile>{Mean: NaN, Random: INF, ChannelName: '
     maps += '"405ex, 570-630-em)"}</FlatfieldProfile></Entry></Map>'
-    if version in {"V7", "Sonata"}:
+    if version in _ONCE:
         entries = (f'<Entry ChannelID="{c}">{_channel(c)}</Entry>' for c in CHANNELS)
         maps += f"<Map>{''.join(entries)}</Map>"
     images = "".join(_image(version, first_time, plane) for plane in listed)
     text = (
         '<?xml version="1.0" encoding="utf-8"?>\r\n<EvaluationInputData Version="1" '
-        f'xmlns="{NAMESPACES[version]}"><Plates><Plate><Name>P</Name>{named}</Plate></Plates>'
+        f'xmlns="{NAMESPACES[version]}"><User>x</User><InstrumentType>{instrument}</InstrumentType>'
+        f"<Plates><Plate><Name>P</Name>{named}</Plate></Plates>"
         '<Wells><Well><id>0101</id><Image id="0101K1F1P1R1" /></Well></Wells>'
         f"<Maps>{maps}</Maps>\r\n  <Images>{images}\r\n  </Images>\r\n</EvaluationInputData>"
     )
@@ -115,7 +121,7 @@ def _channel(number: int) -> str:
 
 def _image(version: str, first_time: int, plane: ListedPlane) -> str:
     x, y = FIELDS.get(plane.field, (3e-4 * plane.field, 0.0))
-    sequence = "<SequenceID>1</SequenceID>" if version == "V7" else ""
+    sequence = "<SequenceID>1</SequenceID><GroupID>1</GroupID>" if version in _ONCE else ""
     return (
         f'\r\n    <Image Version="1">\r\n<id>{plane.row:02d}{plane.column:02d}</id>'
         f"<State>Ok</State><URL>{plane.file_name}</URL>"
@@ -123,7 +129,7 @@ def _image(version: str, first_time: int, plane: ListedPlane) -> str:
         f"<PlaneID>{plane.plane}</PlaneID>"
         f"<TimepointID>{plane.time - 1 + first_time}</TimepointID>{sequence}"
         f"<ChannelID>{plane.channel}</ChannelID><FlimID>1</FlimID>"
-        f"{_channel(plane.channel) if version not in {'V7', 'Sonata'} else ''}"
+        f"{_channel(plane.channel) if version not in _ONCE else ''}"
         f'<PositionX Unit="m">{x}</PositionX><PositionY Unit="m">{y}</PositionY>'
         f'<PositionZ Unit="m">{plane.plane * 1.5e-06 + plane.channel * 1e-06:g}</PositionZ>'
         f'<AbsPositionZ Unit="m">0.1346{plane.plane}</AbsPositionZ>'

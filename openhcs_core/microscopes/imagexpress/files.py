@@ -226,9 +226,15 @@ def find_evidence(source: PlateSource) -> str | None:
         if name[-4:].lower() == ".htd":
             return f"the HTD file {folder.prefix}{name}"
         parsed = parse_image_name(name)
-        if parsed is not None and parsed.is_typical:
+        if parsed is not None and (parsed.is_typical or _is_typical_folder(folder)):
             return f"an image named as MetaXpress does, {folder.prefix}{name}"
     return None
+
+
+def _is_typical_folder(folder: _Folder) -> bool:
+    """Return whether images lie as an export puts them, whose names may be a well alone."""
+    parts = folder.prefix.split("/")
+    return any(_TIME_FOLDER.fullmatch(part) or _Z_FOLDER.fullmatch(part) for part in parts)
 
 
 def _nearby_names(source: PlateSource) -> Iterator[tuple[_Folder, str]]:

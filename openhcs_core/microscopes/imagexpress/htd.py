@@ -90,10 +90,17 @@ def _decode(raw: bytes) -> str:
     """Decode as the instrument's Windows wrote it; bytes without a meaning there are kept."""
     if raw.startswith(b"\xef\xbb\xbf"):
         return raw.decode("utf-8-sig", errors="replace")
-    try:
-        return raw.decode("cp1252")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return raw.decode("utf-16", errors="replace")
+    if b"\0" in raw[:4]:  # "Unicode text" of an editor, without its mark
+        order = "utf-16-be" if raw.startswith(b"\0") else "utf-16-le"
+        return raw.decode(order, errors="replace")
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return raw.decode("latin-1")
 
 
 class _Fields:

@@ -35,6 +35,15 @@ def test_auto_recognises_names_where_no_htd_file_is(tmp_path, write_image):
     assert "2023-02-21/1334/ZStep_1/P_E07_s1_w1.tif" in reason
 
 
+@pytest.mark.parametrize("folder", ["TimePoint_1", "TimePoint_2/ZStep_1", "zstep_3"])
+def test_auto_recognises_folders_of_an_export_whose_names_are_wells_alone(
+    tmp_path, write_image, folder
+):
+    write_image(tmp_path / folder / "plate_B02.TIF")
+    reason = get_handler("auto", tmp_path).detect(tmp_path)
+    assert reason == f"an image named as MetaXpress does, {folder}/plate_B02.TIF"
+
+
 def test_auto_refuses_a_folder_of_other_images_and_says_what_it_looked_for(tmp_path, write_image):
     write_image(tmp_path / "holiday_B02.tif")
     with pytest.raises(InputDataError) as caught:

@@ -40,6 +40,17 @@ def test_names_of_waves_are_taken_to_the_letter(tmp_path, name):
     assert read_htd(path, "P.HTD").channels == {"1": name}
 
 
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1"]
+)
+def test_files_that_an_editor_saved_in_its_own_way(tmp_path, encoding):
+    path = tmp_path / "P.HTD"
+    text = f'{HEAD}"Description", "10 °C"\r\n"WellsSelection1", FALSE, TRUE\r\n'
+    path.write_bytes(f'{text}"NWavelengths", 1\r\n"WaveName1", "Höchst µ"\r\n'.encode(encoding))
+    htd = read_htd(path, "P.HTD")
+    assert (htd.wells, htd.channels) == (("A02",), {"1": "Höchst µ"})
+
+
 def test_a_description_over_several_lines_with_a_stray_quote(read):
     htd = read('"Description", "first "line"\r\nsecond, line\r\n"XSites", 3\r\n"YSites", 2\r\n')
     assert (htd.sites, htd.grid) == (6, (2, 3))

@@ -10,7 +10,6 @@ from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes import choose_handler, load_handler
 from openhcs_core.testing.harmony_plates import (
     CHANNELS,
-    NAMESPACES,
     PIXEL_M,
     list_planes,
     write_images,
@@ -97,13 +96,25 @@ def test_the_list_is_found_here_and_below(tmp_path, place):
     assert len(choice.handler.index(tmp_path / "plate").images) == 6
 
 
-@pytest.mark.parametrize("version", NAMESPACES)
+FORMS = {
+    "an Operetta's": ("Index.idx.xml", "V4", "Operetta"),
+    "a Phenix's": ("Index.idx.xml", "V5", "Phenix"),
+    "with flat-field images": ("Index.ref.xml", "V5", "Phenix"),
+    "a Sonata's of V5": ("Index.idx.xml", "V5", "Sonata"),
+    "a Sonata's of V6": ("Index.xml", "V6", "Sonata"),
+    "V7": ("Index.xml", "V7", "Phenix"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("first_time", [0, 1])
 @pytest.mark.parametrize("bom", [True, False])
-def test_every_version_gives_the_same_index(handler, tmp_path, version, first_time, bom):
+def test_every_version_gives_the_same_index(handler, tmp_path, form, first_time, bom):
     listed = list_planes([(1, 1), (16, 24), (32, 48)])
-    name = "Index.idx.xml" if version in {"V4", "V5"} else "Index.xml"
-    write_list(tmp_path / name, version, listed, first_time=first_time, bom=bom)
+    name, version, instrument = form
+    write_list(
+        tmp_path / name, version, listed, first_time=first_time, bom=bom, instrument=instrument
+    )
     write_images(tmp_path, listed)
     index = handler.index(tmp_path)
     assert index.wells == ("A01", "P24", "AF48")
@@ -141,6 +152,29 @@ def test_missing_and_surplus_images_are_listed_exactly(handler, tmp_path):
     ]
     assert sum(key.well == "B05" for key in index.missing) == len(listed) // 2
     assert index.surplus == ("r02c03f01p01-ch7sk1fk1fl1.tiff",)
+
+
+@pytest.mark.parametrize("empty", ["<URL />", "<URL/>", "<URL></URL>", "<URL>\r\n</URL>"])
+def test_images_that_were_not_recorded_are_missing_and_the_others_are_read(
+    handler, tmp_path, empty
+):
+    listed = list_planes([(2, 3), (2, 4)], times=1)
+    path = tmp_path / "Index.idx.xml"
+    write_list(path, "V4", listed)
+    write_images(tmp_path, listed)
+    text = path.read_text(encoding="utf-8")
+    gone = [plane for plane in listed if plane.column == 4 and plane.field == 2]
+    for plane in gone:
+        text = text.replace(f"<URL>{plane.file_name}</URL>", empty)
+        (tmp_path / plane.file_name).unlink()
+    path.write_text(text, encoding="utf-8")
+    index = handler.index(tmp_path)
+    assert len(index.images) == len(listed) - len(gone)
+    assert {(key.well, key.site) for key in index.missing} == {("B04", 2)}
+    assert len(index.missing) == len(gone) == 4
+    assert index.warnings == (
+        "Index.idx.xml names no file for 4 images: none was recorded; they are missing",
+    )
 
 
 def test_wells_whose_fields_lie_elsewhere_have_no_grid(handler, tmp_path):
