@@ -19,9 +19,17 @@ _CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.
 
 
 class StoredFile(FileRecord):
-    """A file whose content is not read when it is put back: its time tells whether it changed."""
+    """A file whose content is not read when it is put back, unless it looks like another one.
+
+    Attributes
+    ----------
+    inode : int or None
+        Tells a file that took the place of this one, whatever time it was given; None in
+        records of earlier versions.
+    """
 
     mtime_ns: int
+    inode: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,9 +85,7 @@ class FileCache:
                 link_or_copy(path, stored)
             else:
                 _link_to_copy(content, stored)
-        return StoredFile(
-            digest=digest, size_bytes=len(content), mtime_ns=stored.stat().st_mtime_ns
-        )
+        return _record(digest, stored.stat())
 
     def read(self, record: FileRecord) -> bytes | None:
         """Return the content of a stored file, None when it is gone or damaged."""
@@ -89,13 +95,22 @@ class FileCache:
             return None
         return content if self.digest(content) == record.digest else None
 
-    def has(self, record: StoredFile) -> bool:
-        """Return whether a file is there as it was stored, by its size and time."""
+    def find(self, record: StoredFile) -> StoredFile | None:
+        """Return a file's record as it is now, None when the file is gone or damaged.
+
+        One of the size, time and inode that are recorded is not read. The files of a cache that
+        was copied or moved to another disk have others: these are read, once, for the new record
+        is to take the place of the old.
+        """
+        path = self.path(record.digest)
         try:
-            found = self.path(record.digest).stat()
+            found = _record(record.digest, path.stat())
+            if found == record:
+                return record
+            is_whole = found.size_bytes == record.size_bytes and self.check(path) is None
+            return found if is_whole and path.stat().st_ino == found.inode else None
         except OSError:
-            return False
-        return (found.st_size, found.st_mtime_ns) == (record.size_bytes, record.mtime_ns)
+            return None
 
     def check(self, path: Path) -> str | None:
         """Return what is wrong with a stored file, None when it is what its name says."""
@@ -123,6 +138,12 @@ class FileCache:
     def path(self, digest: str) -> Path:
         """Return where the file of a digest is or would be."""
         return self.root / digest[:2] / digest
+
+
+def _record(digest: str, found: os.stat_result) -> StoredFile:
+    return StoredFile(
+        digest=digest, size_bytes=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino
+    )
 
 
 def _write_read_only(content: bytes, path: Path) -> None:

@@ -129,13 +129,26 @@ class JobCache:
             return None
         files = {name: self.files.read(file) for name, file in record.manifest.files.items()}
         found = {name: content for name, content in files.items() if content is not None}
-        if len(found) < len(files) or not all(map(self.images.has, record.kept.values())):
+        stored = {name: self.images.find(file) for name, file in record.kept.items()}
+        kept = {name: file for name, file in stored.items() if file is not None}
+        if len(found) < len(files) or len(kept) < len(stored):
             logger.info("the result of an equal job is in the cache, but not whole: computing")
             return None
+        if kept != record.kept:
+            record = self._note_again(path, record, kept)
         # not of another user, whose files only they may change, and not where it was just removed
         with suppress(PermissionError, FileNotFoundError):
             os.utime(path)  # when it was last of use
         return JobResult(record, found)
+
+    def _note_again(self, path: Path, record: JobRecord, kept: dict[str, StoredFile]) -> JobRecord:
+        """Record files that were read, since they looked like others, so that it is done once."""
+        logger.info("files of the cache are copies, or were touched: read, and found whole")
+        again = record.model_copy(update={"kept": kept})
+        # in the folder of another user, or where the cache was just removed, they are read again
+        with suppress(StorageAccessError, FileNotFoundError):
+            _write(again, path)
+        return again
 
     def put(
         self,
@@ -175,8 +188,7 @@ class JobCache:
         record = JobRecord(manifest=manifest, kept=kept, read=read)
         content_read = {"inputs": manifest.inputs, "special": manifest.special}
         path = self._folder(manifest.digest, manifest.well) / _name(content_read)
-        with replace_file(path, durable=False) as stream:
-            stream.write(record.model_dump_json().encode())
+        _write(record, path)
 
     def place_kept(self, result: JobResult, folder: Path) -> None:
         """Put the files of kept images into a folder, by hard links where these can be.
@@ -213,6 +225,11 @@ class JobCache:
 
     def _folder(self, plan_digest: str, well: str) -> Path:
         return self.root / JOBS_FOLDER / plan_digest[:2] / plan_digest / well
+
+
+def _write(record: JobRecord, path: Path) -> None:
+    with replace_file(path, durable=False) as stream:
+        stream.write(record.model_dump_json().encode())
 
 
 def _name(read: Mapping[str, object]) -> str:

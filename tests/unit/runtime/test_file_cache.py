@@ -29,7 +29,7 @@ def test_jobs_that_store_equal_files_at_once_note_the_same_one(tmp_path, is_shar
     with ThreadPoolExecutor(JOBS) as pool:
         for number in range(ROUNDS):
             records = list(pool.map(store, [number] * JOBS, range(JOBS)))
-            assert all(map(cache.has, records)), f"in round {number}"
+            assert all(cache.find(record) == record for record in records), f"in round {number}"
     assert len([path for path in cache.root.rglob("*") if path.is_file()]) == ROUNDS
 
 
@@ -44,4 +44,4 @@ def test_a_damaged_file_is_stored_again(tmp_path):
     again = cache.put_file(path, is_shared=False)
     assert stored.read_bytes() == b"sound"
     assert stored.stat().st_mode & 0o777 == 0o444
-    assert cache.has(again)
+    assert cache.find(again) == again

@@ -1,7 +1,9 @@
 """Results of jobs by what the jobs were given."""
 
 import errno
+import json
 import os
+import shutil
 
 import pytest
 
@@ -115,6 +117,82 @@ def test_a_result_that_is_not_whole_counts_as_absent(tmp_path, kept, kind, damag
         (kept / "0/c/0/0").write_bytes(content)
     cache.put(_manifest(), FILES, kept)
     assert cache.find(PLAN, "B02", READ).files == FILES
+
+
+def _largest(folder):
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return max(paths, key=lambda path: path.stat().st_size)
+
+
+def _replace(path, content):
+    """Put another file in the place of one, with its size, time and mode."""
+    other = path.with_name("other")
+    shutil.copy2(path, other)
+    before = other.stat()
+    other.chmod(0o644)
+    other.write_bytes(content)
+    other.chmod(before.st_mode)
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(path)
+
+
+def test_a_file_that_took_the_place_of_a_stored_one_is_noticed_whatever_its_time(tmp_path, kept):
+    cache = JobCache(tmp_path / "cache")
+    cache.put(_manifest(), FILES, kept)
+    path = _largest(cache.images.root)
+    content = path.read_bytes()
+    _replace(path, content[::-1])
+    assert cache.find(PLAN, "B02", READ) is None
+    _replace(path, content)
+    assert cache.find(PLAN, "B02", READ) is not None
+
+
+@pytest.mark.parametrize("copy", [shutil.copy2, shutil.copyfile])  # with its times and without
+def test_a_copy_of_the_cache_is_read_once_and_serves(tmp_path, kept, monkeypatch, copy):
+    first = JobCache(tmp_path / "cache")
+    first.put(_manifest(), FILES, kept)
+    shutil.copytree(first.root, tmp_path / "copy", copy_function=copy)
+    cache, checked = JobCache(tmp_path / "copy"), []
+    check = type(cache.images).check
+    monkeypatch.setattr(
+        type(cache.images), "check", lambda self, path: checked.append(path) or check(self, path)
+    )
+    for _ in range(2):
+        found = cache.find(PLAN, "B02", READ)
+        assert found.files == FILES
+        assert len(checked) == 3
+    cache.place_kept(found, tmp_path / "again")
+    assert _tree(tmp_path / "again") == _tree(kept)
+    damaged = _largest(cache.images.root)
+    _replace(damaged, damaged.read_bytes()[::-1])
+    assert cache.find(PLAN, "B02", READ) is None
+
+
+def test_records_of_earlier_versions_have_no_inode_and_are_made_whole(tmp_path, kept):
+    cache = JobCache(tmp_path / "cache")
+    cache.put(_manifest(), FILES, kept)
+    (path,) = (cache.root / "jobs").rglob("*.json")
+    text = path.read_text()
+    record = json.loads(text)
+    for stored in record["kept"].values():
+        del stored["inode"]
+    path.write_text(json.dumps(record))
+    assert cache.find(PLAN, "B02", READ) is not None
+    assert path.read_text() == text
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_copy_that_is_read_only_serves_as_well(tmp_path, kept):
+    first = JobCache(tmp_path / "cache")
+    first.put(_manifest(), FILES, kept)
+    shutil.copytree(first.root, tmp_path / "copy", copy_function=shutil.copyfile)
+    cache = JobCache(tmp_path / "copy")
+    (record,) = (cache.root / "jobs").rglob("*.json")
+    record.parent.chmod(0o555)
+    try:
+        assert cache.find(PLAN, "B02", READ).files == FILES
+    finally:
+        record.parent.chmod(0o755)
 
 
 def test_files_that_two_wells_share_are_stored_once_and_serve_both(tmp_path, kept):

@@ -110,7 +110,7 @@ def test_files_are_copied_where_the_system_links_none(tmp_path, kept, monkeypatc
     monkeypatch.setattr(os, "link", refuse)
     cache = FileCache(tmp_path / "cache", digest_bytes)
     stored = cache.put_file(kept / "0")
-    assert cache.has(stored)
+    assert cache.find(stored) == stored
     assert cache.path(stored.digest).stat().st_ino != (kept / "0").stat().st_ino
 
 
