@@ -124,7 +124,7 @@ def _describe(index: PlateIndex, reason: str | None) -> str:
     lines = [
         f"{index.plate_path}: {index.microscope}{why}",
         f"  wells     {len(index.wells)}: {_few(index.wells)}",
-        f"  sites     {_few(tuple(map(str, index.sites)))}{_say_grid(index)}",
+        f"  sites     {_say_sites(index)}",
     ]
     times = {image.key.timepoint for image in index.images}
     if len(times) > 1:
@@ -159,6 +159,12 @@ def _say_grid(index: PlateIndex) -> str:
         places = [f"{site} at {row},{column}" for site, (row, column) in index.site_grid.items()]
         return f"; row,column: {_few(tuple(places))}"
     return ""
+
+
+def _say_sites(index: PlateIndex) -> str:
+    if not index.sites:
+        return "none"
+    return f"{_few(tuple(map(str, index.sites)))}{_say_grid(index)}"
 
 
 def _say_light(channel: ChannelInfo) -> str:

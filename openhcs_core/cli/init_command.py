@@ -10,7 +10,7 @@ import click
 from openhcs_core.cli.plate_options import choose_microscope, generic_config, microscope_options
 from openhcs_core.config import GenericConfig
 from openhcs_core.errors import ConfigError, OpenHCSError, collecting, raise_all
-from openhcs_core.microscopes import HandlerChoice, PlateIndex
+from openhcs_core.microscopes import HandlerChoice, PlateIndex, check_has_images
 from openhcs_core.plates import StarterPlate, name_plates, starter_config, starter_pipeline
 from openhcs_core.session import DEFAULT_CONFIG, compile_workflow, write_files
 from openhcs_core.storage import open_plate_source
@@ -84,7 +84,9 @@ def _look(named: Mapping[str, str], microscope: str, generic: GenericConfig | No
         with collecting(errors):
             source = open_plate_source(path)
             choice = choose_microscope(path, source, microscope, generic)
-            found[name] = (path, choice, choice.handler.index(source))
+            index = choice.handler.index(source)
+            check_has_images(index)
+            found[name] = (path, choice, index)
     raise_all("init", errors)
     return found
 

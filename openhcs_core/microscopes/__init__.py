@@ -28,7 +28,13 @@ from openhcs_core.microscopes.metadata import (
     virtual_mapping,
 )
 from openhcs_core.microscopes.plate_index import Acquisition, ChannelInfo, ImageFile, PlateIndex
-from openhcs_core.microscopes.selection import INDEX_VERSION, WellIndex, select_wells, well_index
+from openhcs_core.microscopes.selection import (
+    INDEX_VERSION,
+    WellIndex,
+    check_has_images,
+    select_wells,
+    well_index,
+)
 
 __all__ = [
     "AUTO",
@@ -45,6 +51,7 @@ __all__ = [
     "PlateIndex",
     "WellIndex",
     "build_workspace_metadata",
+    "check_has_images",
     "choose_handler",
     "dump",
     "find_claims",

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
-from openhcs_core.errors import ConfigError
+from openhcs_core.errors import ConfigError, InputDataError, shortened
 from openhcs_core.microscopes.plate_index import ImageFile, PlateIndex
 from openhcs_core.planes import row_number, split_well, well_order
 
@@ -81,6 +81,22 @@ def _record(
     if raw == "immutable":
         return (image.key.filename, image.path, None, None)
     return (image.key.filename, image.path, image.size_bytes, image.mtime_ns)
+
+
+def check_has_images(index: PlateIndex) -> None:
+    """Refuse a plate of which nothing but its metadata is there.
+
+    Raises
+    ------
+    InputDataError
+        It has no image.
+    """
+    if not index.images:
+        names = shortened([key.filename for key in index.missing])
+        raise InputDataError(
+            f"{index.plate_path}: none of the {len(index.missing)} images that its metadata list "
+            f"is there ({names}); copy them, or give the folder that holds them"
+        )
 
 
 def select_wells(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from openhcs_core.config import ZarrConfig
 from openhcs_core.errors import ConfigError, InputDataError, OpenHCSError, raise_all, shortened
-from openhcs_core.microscopes import PlateIndex, select_wells
+from openhcs_core.microscopes import PlateIndex, check_has_images, select_wells
 from openhcs_core.plates.original_files import ORIGINAL_FOLDER, copy_metadata_files
 from openhcs_core.plates.well_conversion import PlateForm, WellConverter, WellDone
 from openhcs_core.storage import (
@@ -118,6 +118,7 @@ def convert_plate(
     InputDataError
         What cannot be one OME-Zarr plate.
     """
+    check_has_images(index)
     index = _chosen_channels(index, options.channels)
     wells = select_wells(index, options.wells, options.exclude_wells)
     _check_missing(index, wells, options)

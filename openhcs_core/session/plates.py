@@ -13,7 +13,7 @@ from openhcs_core.config import (
     plate_settings,
 )
 from openhcs_core.errors import ConfigError, InputDataError, OpenHCSError, collecting, raise_all
-from openhcs_core.microscopes import PlateIndex, get_handler, select_wells
+from openhcs_core.microscopes import PlateIndex, check_has_images, get_handler, select_wells
 from openhcs_core.session.plate_map import PlateMap, read_plate_map
 from openhcs_core.session.user_modules import open_functions
 from openhcs_core.storage import open_plate_source
@@ -67,6 +67,7 @@ def open_plate(
     """
     source = open_plate_source(settings.path)
     index = get_handler(settings.microscope, source, settings).index(source)
+    check_has_images(index)
     wells, plate_map = index.wells, None
     with collecting(errors, where):
         wells = _choose_wells(name, index, settings)
