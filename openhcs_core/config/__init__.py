@@ -1,23 +1,6 @@
 """Settings: frozen models of config and pipeline files, read with line numbers."""
 
 from openhcs_core.config.base import FrozenModel
-from openhcs_core.config.environment import (
-    GPU_VARIABLE,
-    GPU_VARIABLES,
-    LIFELINE_VARIABLE,
-    NO_GPU_VARIABLE,
-    PILOT_VARIABLE,
-    RUN_VARIABLE,
-    GivenGpus,
-    given_gpus,
-    gpus_hidden,
-    gpus_shown,
-    is_without_gpu_backends,
-    pilot_started,
-    run_of_this_job,
-    slurm_job,
-    take_lifeline,
-)
 from openhcs_core.config.filename_pattern import compile_pattern
 from openhcs_core.config.generic import GenericConfig
 from openhcs_core.config.names import check_name
@@ -32,11 +15,9 @@ from openhcs_core.config.resolve import (
     resolve_pipeline,
 )
 from openhcs_core.config.storage import (
-    ZARR_GROUP_FILES,
     ImageBackend,
     ImageStorageConfig,
     MaterializeConfig,
-    OmeZarrVersion,
     VFSConfig,
     ZarrChunkStrategy,
     ZarrCompressor,
@@ -54,6 +35,24 @@ from openhcs_core.config.workflow import (
     WorkflowConfig,
 )
 from openhcs_core.config.yaml_ import KeyPath, LocatedDocument, load_yaml, render_key_path, validate
+from openhcs_core.ground.environment import (
+    GPU_VARIABLE,
+    GPU_VARIABLES,
+    LIFELINE_VARIABLE,
+    NO_GPU_VARIABLE,
+    PILOT_VARIABLE,
+    RUN_VARIABLE,
+    GivenGpus,
+    given_gpus,
+    gpus_hidden,
+    gpus_shown,
+    is_without_gpu_backends,
+    pilot_started,
+    run_of_this_job,
+    slurm_job,
+    take_lifeline,
+)
+from openhcs_core.ground.zarr_groups import ZARR_GROUP_FILES, OmeZarrVersion
 
 __all__ = [
     "GPU_VARIABLE",

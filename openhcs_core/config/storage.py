@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 
 from openhcs_core.config.base import FrozenModel
 from openhcs_core.config.names import check_name, check_path
+from openhcs_core.ground.zarr_groups import OmeZarrVersion
 
 
 class ZarrChunkStrategy(StrEnum):
@@ -26,13 +27,6 @@ class ZarrCompressor(StrEnum):
     ZSTD = "ZSTD"
     LZ4 = "LZ4"
     NONE = "NONE"
-
-
-OmeZarrVersion = Literal["0.5", "0.4"]
-"""Versions of OME-Zarr that can be written."""
-
-ZARR_GROUP_FILES: dict[OmeZarrVersion, str] = {"0.5": "zarr.json", "0.4": ".zattrs"}
-"""The file that a group's metadata are in, by version of OME-Zarr; it is written last."""
 
 
 class ZarrConfig(FrozenModel):

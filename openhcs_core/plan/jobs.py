@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from openhcs_core.plan.codec import digest_text
-from openhcs_core.plan.layout import benchmark_path
+from openhcs_core.ground.canonical import digest_text
+from openhcs_core.ground.paths import benchmark_path
 from openhcs_core.plan.models import PlatePlan
 
 HELD_BYTES = 256 * 2**20

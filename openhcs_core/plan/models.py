@@ -10,8 +10,9 @@ recomputes anything.
 from typing import Any, Literal
 
 from openhcs_core.config.base import FrozenModel
-from openhcs_core.config.storage import ZARR_GROUP_FILES, OmeZarrVersion, ZarrConfig
+from openhcs_core.config.storage import ZarrConfig
 from openhcs_core.constants import Backend, Component, MemoryType
+from openhcs_core.ground.zarr_groups import ZARR_GROUP_FILES, OmeZarrVersion
 from openhcs_core.plan.conversions import PlannedConversion
 from openhcs_core.plan.functions import FunctionPlan, GroupPlan, PlateTable
 from openhcs_core.plan.predictions import BatchAim, JobResources, StepPrediction

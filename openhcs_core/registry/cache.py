@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from openhcs_core.errors import CompileError
+from openhcs_core.ground.atomic import replace_file
 from openhcs_core.plan import canonical_json, digest_text
 from openhcs_core.registry.source import source_digest
 from openhcs_core.registry.unified_registry import FunctionMetadata
-from openhcs_core.storage.atomic import replace_file
 
 if TYPE_CHECKING:
     from openhcs_core.registry.unified_registry import LibraryRegistryBase

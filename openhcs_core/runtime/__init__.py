@@ -1,5 +1,7 @@
 """The runtime: jobs that carry out plans. It never plans and never imports Snakemake."""
 
+from openhcs_core.ground.lock import RunLock
+from openhcs_core.ground.stored import FILES_FOLDER, IMAGES_FOLDER, JOBS_FOLDER
 from openhcs_core.runtime.cache import OBJECTS_FOLDER, ImageCache
 from openhcs_core.runtime.digests import combined_digest, label_digest, plane_digest
 from openhcs_core.runtime.execute_step import compute_images, execute_step, restore_step
@@ -8,10 +10,9 @@ from openhcs_core.runtime.fallbacks import FallbackRecord, read_fallbacks
 from openhcs_core.runtime.held import HeldCounts, RecentStacks
 from openhcs_core.runtime.inputs import PlateInput
 from openhcs_core.runtime.job import Job, Location
-from openhcs_core.runtime.job_cache import FILES_FOLDER, IMAGES_FOLDER, JOBS_FOLDER, JobCache
+from openhcs_core.runtime.job_cache import JobCache
 from openhcs_core.runtime.kept_images import image_metadata, plate_layout, write_store_metadata
 from openhcs_core.runtime.left_out import check_plate, execute_or_leave_out
-from openhcs_core.runtime.lock import RunLock
 from openhcs_core.runtime.manifest import (
     Manifest,
     encode_manifest,

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from openhcs_core.ground.atomic import replace_file
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.digests import combined_digest, plane_digest
 from openhcs_core.runtime.held import HeldStacks, RecentStacks
 from openhcs_core.runtime.manifest import PlaneRecord, StackRecord
 from openhcs_core.runtime.removable import write_unless_removed
-from openhcs_core.storage.atomic import replace_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

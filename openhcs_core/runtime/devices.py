@@ -20,8 +20,8 @@ from pathlib import Path
 from openhcs_core.config import GivenGpus, given_gpus, gpus_hidden, gpus_shown, slurm_job
 from openhcs_core.constants import MemoryType
 from openhcs_core.errors import ConfigError
+from openhcs_core.ground.lock import RunLock
 from openhcs_core.memory import get_framework
-from openhcs_core.runtime.lock import RunLock
 
 logger = logging.getLogger(__name__)
 

@@ -13,6 +13,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from openhcs_core.ground.atomic import temporary_name
+from openhcs_core.ground.commit_records import forget_manifest, write_read_record
+from openhcs_core.ground.stored import CacheRemovedError
+from openhcs_core.ground.turn import Turn
 from openhcs_core.plan import (
     KEPT_SINKS,
     StepPlan,
@@ -32,24 +36,22 @@ from openhcs_core.runtime.fallbacks import FallbackNotes
 from openhcs_core.runtime.held import HeldStacks
 from openhcs_core.runtime.inputs import Recompute, WellInput
 from openhcs_core.runtime.job import Job
-from openhcs_core.runtime.job_cache import CacheRemovedError, JobResult
+from openhcs_core.runtime.job_cache import JobResult
 from openhcs_core.runtime.kept_images import kept_folder, restore_kept_images, write_kept_images
+from openhcs_core.runtime.leave_shortcut import leave_shortcut
 from openhcs_core.runtime.manifest import (
     FileRecord,
     Manifest,
-    forget_manifest,
 )
 from openhcs_core.runtime.means import job_means
 from openhcs_core.runtime.measured import Stopwatch
 from openhcs_core.runtime.outputs import label_plane
-from openhcs_core.runtime.read_records import digest_of_read, write_read_record
+from openhcs_core.runtime.read_records import digests_of_read, records_digest
 from openhcs_core.runtime.recompute import Recomputer
 from openhcs_core.runtime.set_aside import SetAside
 from openhcs_core.runtime.special_inputs import SpecialInputs
-from openhcs_core.runtime.turn import Turn
 from openhcs_core.runtime.user_functions import with_user_functions
 from openhcs_core.runtime.versions import check_versions
-from openhcs_core.storage.atomic import temporary_name
 
 logger = logging.getLogger(__name__)
 
@@ -86,15 +88,18 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
     job, plan = work.job, work.plan
     FallbackNotes(job, well).forget_earlier()
     check_versions(plan)
-    load = with_user_functions(plan, job.location, load)
+    functions = with_user_functions(plan, job.location, load)
     earlier = _find_result(work)
     if earlier is not None and _put_back(work, earlier):
+        leave_shortcut(job, plan, earlier.record.manifest, work.read, functions)
         return
     with _sinks(job, plan, well) as (sink, aside):
         with job_means(job, well) as means:
             read_from = work.source, work.specials
             tiles = job.location.tiles.get(plan_digest(plan), {})
-            computed = StackWork(plan, well, *read_from, sink, aside, load, means, tiles).compute()
+            computed = StackWork(
+                plan, well, *read_from, sink, aside, functions, means, tiles
+            ).compute()
         read = {
             "inputs": dict(sorted(work.source.digests.items())),
             "special": work.specials.digests,
@@ -109,6 +114,7 @@ def execute_step(job: Job, well: str, load: FunctionLoader) -> None:
             folder = None if plan.store is None else kept_folder(job, plan, well)
             unread = work.unread if plan.source is None else None
             remember(job, manifest, computed.files, folder, unread)
+            leave_shortcut(job, plan, manifest, work.read, functions)
             stopwatch.write(job.plate_dir, plan, well, folder, len(means.device.names))
 
 
@@ -139,7 +145,12 @@ class _Work:
     turn: Turn
     source: WellInput
     specials: SpecialInputs
-    read_digest: str
+    read: dict[str, str]
+
+    @property
+    def read_digest(self) -> str:
+        """One digest of all that says what is read."""
+        return records_digest(self.read)
 
     def confirm(self) -> None:
         """Stop before anything is renamed when run, plan or input are no longer today's."""
@@ -159,11 +170,11 @@ class _Work:
 def _open_work(job: Job, well: str, load: FunctionLoader) -> _Work:
     turn = Turn(job.plate_dir, well)
     plan = job.read_step_plan(well)
-    read_digest = digest_of_read(job.plate_dir, plan, well)
+    read = digests_of_read(job.plate_dir, plan, well)
     job = replace(job, digest=plan_digest(plan))
     source = open_input(job, plan, well, _recomputer(job, load))
     specials = SpecialInputs(job.plate_dir, plan, well)
-    return _Work(job, plan, well, turn, source, specials, read_digest)
+    return _Work(job, plan, well, turn, source, specials, read)
 
 
 def _find_result(work: _Work) -> JobResult | None:

@@ -1,21 +1,16 @@
 """Files of finished jobs by digest, to be put back where an equal job comes up again."""
 
-import errno
 import os
-import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from openhcs_core.ground.atomic import replace_file, temporary_name
+from openhcs_core.ground.links import link_or_copy
+from openhcs_core.ground.stored import read_whole, stored_path
 from openhcs_core.runtime.manifest import FileRecord
-from openhcs_core.storage import naming_full_disk, replace_file
-from openhcs_core.storage.atomic import temporary_name
-from openhcs_core.storage.system_errors import naming_target
 
 _READ_ONLY = 0o444
-_CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
-"""Other file system, links refused, too many links, no links at all."""
 
 
 class StoredFile(FileRecord):
@@ -89,11 +84,7 @@ class FileCache:
 
     def read(self, record: FileRecord) -> bytes | None:
         """Return the content of a stored file, None when it is gone or damaged."""
-        try:
-            content = self.path(record.digest).read_bytes()
-        except OSError:
-            return None
-        return content if self.digest(content) == record.digest else None
+        return read_whole(self.path(record.digest), record.digest, self.digest)
 
     def find(self, record: StoredFile) -> StoredFile | None:
         """Return a file's record as it is now, None when the file is gone or damaged.
@@ -137,7 +128,7 @@ class FileCache:
 
     def path(self, digest: str) -> Path:
         """Return where the file of a digest is or would be."""
-        return self.root / digest[:2] / digest
+        return stored_path(self.root, digest)
 
 
 def _record(digest: str, found: os.stat_result) -> StoredFile:
@@ -152,29 +143,6 @@ def _write_read_only(content: bytes, path: Path) -> None:
         os.fchmod(stream.fileno(), os.fstat(stream.fileno()).st_mode & _READ_ONLY)
 
 
-def link_or_copy(source: Path, target: Path) -> None:
-    """Make `target` a hard link of `source`, or a copy with its mode and time.
-
-    A target that somebody else made meanwhile stays as it is.
-
-    Raises
-    ------
-    DiskFullError
-        There is no room for a copy.
-    StorageAccessError
-        The system does not let it be made, as in a cache that others own.
-    """
-    with naming_full_disk(target), naming_target(target, source):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            try:
-                os.link(source, target)
-            except OSError as error:
-                if error.errno not in _CANNOT_LINK:
-                    raise
-                _copy(source, target)
-
-
 def _link_to_copy(content: bytes, target: Path) -> None:
     """Store content under a name that somebody else may take meanwhile: theirs then stays."""
     own = target.with_name(temporary_name())
@@ -183,12 +151,3 @@ def _link_to_copy(content: bytes, target: Path) -> None:
         link_or_copy(own, target)
     finally:
         own.unlink(missing_ok=True)
-
-
-def _copy(source: Path, target: Path) -> None:
-    temporary = target.with_name(temporary_name())
-    try:
-        shutil.copy2(source, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -17,24 +17,18 @@ from pydantic import ValidationError
 
 from openhcs_core.config import ZARR_GROUP_FILES, FrozenModel
 from openhcs_core.errors import StorageAccessError
+from openhcs_core.ground.stored import FILES_FOLDER, IMAGES_FOLDER, job_folder, place_files
 from openhcs_core.plan import digest_bytes
 from openhcs_core.runtime.digests import content_digest
-from openhcs_core.runtime.file_cache import FileCache, StoredFile, link_or_copy
+from openhcs_core.runtime.file_cache import FileCache, StoredFile
 from openhcs_core.runtime.manifest import Manifest
 from openhcs_core.runtime.removable import write_unless_removed
 from openhcs_core.storage import TEMPORARY_PREFIX, replace_file
-
-JOBS_FOLDER, FILES_FOLDER, IMAGES_FOLDER = "jobs", "files", "images"
-"""Of the cache: records, declared files, files of kept images."""
 
 _DECLARED = frozenset(ZARR_GROUP_FILES.values())
 """Names of files that rules declare as outputs, or that are small like these."""
 
 logger = logging.getLogger(__name__)
-
-
-class CacheRemovedError(Exception):
-    """A file of the cache was removed while it was put back: its job has to compute."""
 
 
 class JobRecord(FrozenModel):
@@ -186,9 +180,12 @@ class JobCache:
             self.files.put_bytes(content)
         kept = {} if kept_folder is None else self._put_folder(kept_folder)
         record = JobRecord(manifest=manifest, kept=kept, read=read)
+        _write(record, self.record_path(manifest))
+
+    def record_path(self, manifest: Manifest) -> Path:
+        """Return where the record of a job is that committed a manifest, if there is one."""
         content_read = {"inputs": manifest.inputs, "special": manifest.special}
-        path = self._folder(manifest.digest, manifest.well) / _name(content_read)
-        _write(record, path)
+        return self._folder(manifest.digest, manifest.well) / _name(content_read)
 
     def place_kept(self, result: JobResult, folder: Path) -> None:
         """Put the files of kept images into a folder, by hard links where these can be.
@@ -198,14 +195,8 @@ class JobCache:
         CacheRemovedError
             They were removed since they were looked for.
         """
-        for name, stored in result.record.kept.items():
-            source = self.images.path(stored.digest)
-            try:
-                link_or_copy(source, folder / name)
-            except (FileNotFoundError, StorageAccessError) as error:
-                if source.exists():
-                    raise
-                raise CacheRemovedError(source) from error
+        kept = result.record.kept.items()
+        place_files({name: self.images.path(stored.digest) for name, stored in kept}, folder)
 
     def _put_folder(self, folder: Path) -> dict[str, StoredFile]:
         paths = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -224,7 +215,7 @@ class JobCache:
             return []
 
     def _folder(self, plan_digest: str, well: str) -> Path:
-        return self.root / JOBS_FOLDER / plan_digest[:2] / plan_digest / well
+        return job_folder(self.root, plan_digest, well)
 
 
 def _write(record: JobRecord, path: Path) -> None:

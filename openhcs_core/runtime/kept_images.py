@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from natsort import natsorted
 
 from openhcs_core.errors import InputDataError
+from openhcs_core.ground.replaced_folder import restore_tiff_folder, restore_well_group
+from openhcs_core.ground.turn import Turn
 from openhcs_core.plan import (
     StepPlan,
     StoreMetadataPlan,
@@ -21,14 +23,11 @@ from openhcs_core.runtime.cache import ImageCache
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.manifest import StackRecord
 from openhcs_core.runtime.outputs import Labels
-from openhcs_core.runtime.turn import Turn
 from openhcs_core.storage import (
     ChannelMetadata,
     FieldImages,
     ImageMetadata,
     PlateLayout,
-    restore_tiff_folder,
-    restore_well,
     well_path,
     write_plate_metadata,
     write_tiff_folder,
@@ -93,11 +92,8 @@ def restore_kept_images(
         As for :func:`write_kept_images`.
     """
     assert plan.store is not None
-    if plan.store.zarr is None:
-        restore_tiff_folder(kept_folder(job, plan, well), fill, confirm=confirm)
-        return
-    store = job.plate_dir / store_path(plan.step_name, plan.store.sub_dir)
-    restore_well(store, well, fill, confirm=confirm)
+    restore = restore_tiff_folder if plan.store.zarr is None else restore_well_group
+    restore(kept_folder(job, plan, well), fill, confirm=confirm)
 
 
 def kept_folder(job: Job, plan: StepPlan, well: str) -> Path:

@@ -14,6 +14,8 @@ from openhcs_core.errors import (
     OpenHCSError,
     WellsLeftOutError,
 )
+from openhcs_core.ground.commit_records import forget_manifest, write_read_record
+from openhcs_core.ground.turn import Turn
 from openhcs_core.plan import (
     CHECK,
     StepPlan,
@@ -32,13 +34,11 @@ from openhcs_core.runtime.manifest import (
     Manifest,
     WellFailure,
     find_failure,
-    forget_manifest,
     is_partial,
     read_manifest,
 )
 from openhcs_core.runtime.outputs import empty_files
-from openhcs_core.runtime.read_records import digest_of_read, write_read_record
-from openhcs_core.runtime.turn import Turn
+from openhcs_core.runtime.read_records import digest_of_read
 from openhcs_core.storage import replace_file
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,5 @@
 """The commit record of one step and well: an output without a matching manifest does not exist."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -9,9 +8,14 @@ from pydantic import ValidationError
 
 from openhcs_core.config import FrozenModel
 from openhcs_core.errors import InputDataError
-from openhcs_core.plan import aside_path, manifest_path
+from openhcs_core.ground.atomic import replace_file
+from openhcs_core.ground.commit_records import (
+    begins_partial,
+    encode_manifest_data,
+    manifest_beginning,
+)
+from openhcs_core.plan import manifest_path
 from openhcs_core.planes import PlaneKey
-from openhcs_core.storage.atomic import replace_file
 
 
 class PlaneRecord(FrozenModel):
@@ -123,20 +127,9 @@ def write_manifest(manifest: Manifest, plate_dir: Path) -> None:
         stream.write(encode_manifest(manifest))
 
 
-def forget_manifest(plate_dir: Path, step: str, well: str) -> None:
-    """Remove the manifest of an earlier result, which is about to be changed, wherever it lies."""
-    (plate_dir / manifest_path(step, well)).unlink(missing_ok=True)
-    (plate_dir.parent / aside_path(plate_dir.name, step, well)).unlink(missing_ok=True)
-
-
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the bytes of a manifest's file."""
-    data = manifest.model_dump(mode="json")
-    for key in _PARTIAL:
-        if not data[key]:
-            del data[key]
-    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
-    return text.encode()
+    return encode_manifest_data(manifest.model_dump(mode="json"))
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -153,10 +146,6 @@ def read_manifest(path: Path) -> Manifest:
         raise InputDataError(
             f"{path} is not a manifest of this version; delete it and run again"
         ) from error
-
-
-_HEAD_BYTES = 64
-_PARTIAL = ("failure", "left_out")
 
 
 def manifest_digest(path: Path) -> str | None:
@@ -176,26 +165,13 @@ class ManifestHead(NamedTuple):
 
 def manifest_head(path: Path) -> ManifestHead:
     """Return the plan digest of a manifest, None where there is none, and whether it is partial."""
-    head = _head(path)
-    return ManifestHead(_digest_in(head), _is_partial(head))
+    head = manifest_beginning(path)
+    return ManifestHead(_digest_in(head), begins_partial(head))
 
 
 def is_partial(path: Path) -> bool:
     """Return whether a manifest is of a well that failed, or of a plate without such wells."""
-    return _is_partial(_head(path))
-
-
-def _is_partial(head: str) -> bool:
-    return any(f'"{key}"' in head for key in _PARTIAL)
-
-
-def _head(path: Path) -> str:
-    """Return the first characters of a file, none of one that cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(_HEAD_BYTES).decode(errors="replace")
-    except OSError:
-        return ""
+    return begins_partial(manifest_beginning(path))
 
 
 def _digest_in(head: str) -> str | None:

@@ -12,6 +12,8 @@ from openhcs_core.errors import (
     StepFunctionError,
     shortened,
 )
+from openhcs_core.ground.commit_records import forget_manifest, write_read_record
+from openhcs_core.ground.turn import Turn
 from openhcs_core.memory import get_framework
 from openhcs_core.plan import (
     PLATE_TARGET,
@@ -38,19 +40,17 @@ from openhcs_core.runtime.manifest import (
     Manifest,
     WellFailure,
     find_failed,
-    forget_manifest,
     is_partial,
     read_manifest,
 )
 from openhcs_core.runtime.means import Means, job_means, libraries_of
 from openhcs_core.runtime.outputs import make_files
 from openhcs_core.runtime.plate_images import PlateImages
-from openhcs_core.runtime.read_records import digest_of_read, write_read_record
+from openhcs_core.runtime.read_records import digest_of_read
 from openhcs_core.runtime.recompute import Recomputer
 from openhcs_core.runtime.seeds import call_seed
 from openhcs_core.runtime.special_inputs import SpecialInputs, choose_value
 from openhcs_core.runtime.table_inputs import TableInputs
-from openhcs_core.runtime.turn import Turn
 from openhcs_core.runtime.user_functions import with_user_functions
 from openhcs_core.runtime.versions import check_versions
 

@@ -9,15 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from openhcs_core.errors import InputDataError
+from openhcs_core.ground.commit_records import read_record_path
 from openhcs_core.plan import (
     StepPlan,
     digest_bytes,
     read_names,
 )
 from openhcs_core.runtime.digests import combined_digest
-from openhcs_core.storage import replace_file
-
-_FOLDER = ".plan/read"
 
 
 def records_digest(digests: Mapping[str, str]) -> str:
@@ -33,8 +31,19 @@ def digest_of_read(plate_dir: Path, plan: StepPlan, well: str) -> str:
     InputDataError
         Something is missing.
     """
+    return records_digest(digests_of_read(plate_dir, plan, well))
+
+
+def digests_of_read(plate_dir: Path, plan: StepPlan, well: str) -> dict[str, str]:
+    """Return the digest of each file that says what a job reads now, by its path.
+
+    Raises
+    ------
+    InputDataError
+        One is missing.
+    """
     names = read_names(plan, well)
-    return records_digest({name: digest_bytes(read_made(plate_dir / name)) for name in names})
+    return {name: digest_bytes(read_made(plate_dir / name)) for name in names}
 
 
 def read_made(path: Path) -> bytes:
@@ -53,19 +62,9 @@ def read_made(path: Path) -> bytes:
         ) from error
 
 
-def write_read_record(plate_dir: Path, step: str, well: str, digest: str) -> None:
-    """Say what the result that is about to be committed was made from."""
-    with replace_file(_path(plate_dir, step, well), durable=False) as stream:
-        stream.write(digest.encode())
-
-
 def find_read_record(plate_dir: Path, step: str, well: str) -> str | None:
     """Return what a result was made from, None when that is not known."""
     try:
-        return _path(plate_dir, step, well).read_text(encoding="utf-8")
+        return read_record_path(plate_dir, step, well).read_text(encoding="utf-8")
     except (FileNotFoundError, UnicodeDecodeError):
         return None
-
-
-def _path(plate_dir: Path, step: str, well: str) -> Path:
-    return plate_dir.parent / _FOLDER / plate_dir.name / step / well

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openhcs_core.errors import InputDataError, PlanChangedError
+from openhcs_core.ground.atomic import replace_file
+from openhcs_core.ground.turn import Turn
 from openhcs_core.materialization import csv_lines, table_text
 from openhcs_core.plan import (
     TablePlan,
@@ -20,8 +22,6 @@ from openhcs_core.plan import (
 )
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.manifest import find_failed
-from openhcs_core.runtime.turn import Turn
-from openhcs_core.storage.atomic import replace_file
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from openhcs_core.plan import CompiledPipeline, plan_digest
+from openhcs_core.put_back import SHORTCUT
 from openhcs_core.runtime import (
     FILES_FOLDER,
     IMAGES_FOLDER,
@@ -203,10 +204,15 @@ def _entries(
 ) -> Iterator[CacheEntry]:
     jobs = root / JOBS_FOLDER
     named: set[Path] = set()
+    shortcuts: dict[Path, list[Path]] = {}
+    for path in sizes:
+        if path.suffix == SHORTCUT:
+            record = path.with_name(f"{path.stem.partition('-')[0]}.json")
+            shortcuts.setdefault(record, []).append(path)
     for path, (_, used_s) in sizes.items():
         if not path.is_relative_to(jobs) or path.suffix != ".json":
             continue
-        files = _named_files(root, path)
+        files = [*_named_files(root, path), *shortcuts.get(path, ())]
         named.update((path, *files))
         is_gpu = current.get((path.parent.parent.name, path.parent.name))
         rank = _SUPERSEDED if is_gpu is None else _NEVER if is_gpu else _CURRENT

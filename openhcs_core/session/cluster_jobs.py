@@ -1,6 +1,6 @@
 """Jobs that an earlier run left in a Slurm queue: cancelled when the next run starts.
 
-They could do no harm (see ``runtime.turn``), but would hold nodes that this run waits for.
+They could do no harm (see ``ground.turn``), but would hold nodes that this run waits for.
 """
 
 import logging

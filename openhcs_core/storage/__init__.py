@@ -3,7 +3,8 @@
 Importing this package loads no array library; a backend is imported when it is first used.
 """
 
-from openhcs_core.storage.atomic import TEMPORARY_NAME, TEMPORARY_PREFIX, replace_file
+from openhcs_core.ground.atomic import TEMPORARY_NAME, TEMPORARY_PREFIX, replace_file
+from openhcs_core.ground.disk_space import naming_full_disk
 from openhcs_core.storage.backend_registry import (
     BackendEntry,
     StorageRegistry,
@@ -29,7 +30,6 @@ from openhcs_core.storage.checking import (
     first_difference,
     list_files,
 )
-from openhcs_core.storage.disk_space import naming_full_disk
 from openhcs_core.storage.filemanager import FileManager
 from openhcs_core.storage.host_arrays import host_array
 from openhcs_core.storage.locations import LocalPlate, absolute_plate, open_plate_source
@@ -51,11 +51,11 @@ from openhcs_core.storage.ome_zarr.reader import (
     read_plane,
     read_planes,
 )
-from openhcs_core.storage.ome_zarr.writer import restore_well, write_plate_metadata, write_well
+from openhcs_core.storage.ome_zarr.writer import write_plate_metadata, write_well
 from openhcs_core.storage.openhcs_zarr import OpenHCSZarr
 from openhcs_core.storage.plate_source import Entry, PlateSource, is_folder
 from openhcs_core.storage.tiff_checker import check_tiff_folder
-from openhcs_core.storage.tiff_folder import restore_tiff_folder, write_tiff_folder
+from openhcs_core.storage.tiff_folder import write_tiff_folder
 from openhcs_core.storage.zarr_planes import (
     ChunkForm,
     array_status,
@@ -121,8 +121,6 @@ __all__ = [
     "read_plane",
     "read_planes",
     "replace_file",
-    "restore_tiff_folder",
-    "restore_well",
     "run_parallel",
     "well_path",
     "write_plate_metadata",

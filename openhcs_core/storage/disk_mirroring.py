@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from openhcs_core.errors import InputDataError, StorageResolutionError
+from openhcs_core.ground.disk_space import naming_full_disk
+from openhcs_core.ground.system_errors import naming_target
 from openhcs_core.storage.backends.tiff_ import unreadable
 from openhcs_core.storage.disk_moving import make_link, taken
-from openhcs_core.storage.disk_space import naming_full_disk
-from openhcs_core.storage.system_errors import naming_target
 
 
 @dataclass(slots=True)

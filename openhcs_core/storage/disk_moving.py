@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 from openhcs_core.errors import InputDataError, StorageResolutionError
-from openhcs_core.storage.atomic import temporary_name
-from openhcs_core.storage.disk_space import naming_full_disk
-from openhcs_core.storage.system_errors import is_there, naming_target
+from openhcs_core.ground.atomic import temporary_name
+from openhcs_core.ground.disk_space import naming_full_disk
+from openhcs_core.ground.system_errors import is_there, naming_target
 
 
 def move_path(source: Path, target: Path, *, replace_symlinks: bool = False) -> None:

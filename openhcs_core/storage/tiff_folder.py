@@ -4,14 +4,12 @@ B02/B02_s001_w1_z001_t001.tif
 B02/labels/masks_w1/B02_s001_w1_z001_t001.tif
 """
 
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openhcs_core.storage.atomic import TEMPORARY_PREFIX, temporary_name
+from openhcs_core.ground.replaced_folder import replacing_folder
 from openhcs_core.storage.backends.disk_ import DiskStorageBackend
 from openhcs_core.storage.backends.tiff_ import run_parallel
 
@@ -57,46 +55,10 @@ def write_tiff_folder(
     InputDataError
         A plane is empty or the folder cannot be written.
     """
-    with _replacing(folder, confirm) as stage:
+    with replacing_folder(folder, confirm) as stage:
         _write_planes(stage, planes, pixel_size_um)
         for name, drawn in labels.items():
             _write_planes(stage / LABELS_FOLDER / name, drawn, pixel_size_um)
-
-
-def restore_tiff_folder(
-    folder: Path, fill: Callable[[Path], None], *, confirm: Callable[[], None] | None = None
-) -> None:
-    """Put back a folder that :func:`write_tiff_folder` wrote, in one step.
-
-    Parameters
-    ----------
-    fill : callable
-        Puts its files into the folder it is given.
-    confirm : callable, optional
-        Called when that is done, before the first rename; raises to leave `folder` as it was.
-    """
-    with _replacing(folder, confirm) as stage:
-        fill(stage)
-
-
-@contextmanager
-def _replacing(folder: Path, confirm: Callable[[], None] | None) -> Iterator[Path]:
-    """Give a new folder that takes the place of `folder` when the block ends well."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    begin = f"{TEMPORARY_PREFIX}{folder.name}-"
-    for stale in folder.parent.glob(f"{begin}*"):  # of a job that was killed
-        shutil.rmtree(stale, ignore_errors=True)
-    stage = folder.with_name(begin + temporary_name().removeprefix(TEMPORARY_PREFIX))
-    try:
-        (stage / folder.name).mkdir(parents=True)
-        yield stage / folder.name
-        if confirm is not None:
-            confirm()
-        if folder.exists():
-            folder.rename(stage / "before")
-        (stage / folder.name).rename(folder)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
 
 
 def _write_planes(

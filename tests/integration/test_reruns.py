@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from openhcs_core.runtime.lock import RunLock
+from openhcs_core.ground.lock import RunLock
 
 DATA = Path(__file__).parents[1] / "data"
 COUNT = [("count", "B02"), ("count", "B03")]

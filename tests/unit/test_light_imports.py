@@ -60,6 +60,21 @@ def test_importing_a_snakemake_plugin_loads_no_array_library():
     assert _heavy_imports(names, HEAVY - {"snakemake"}) == {}
 
 
+def test_what_puts_results_back_loads_the_standard_library_alone():
+    names = ["openhcs_core.cli.main", *_modules("openhcs_core/put_back"), "openhcs_core.planes"]
+    names += _modules("openhcs_core/ground")
+    code = (
+        "import sys; from importlib import import_module; "
+        f"[import_module(name) for name in {names!r}]; "
+        "loaded = {name.partition('.')[0] for name in sys.modules}; "
+        "print(sorted(loaded - sys.stdlib_module_names), 'importlib.metadata' in sys.modules)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert run.stdout.strip() == "['__main__', 'openhcs_core'] False"
+
+
 def test_the_check_itself_finds_a_heavy_library():
     assert _heavy_imports(["json", "tifffile"]) == {"tifffile": ["numpy", "tifffile"]}
 

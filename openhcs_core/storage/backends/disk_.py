@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from openhcs_core.errors import InputDataError, StorageResolutionError
-from openhcs_core.storage.atomic import replace_file, replace_files
+from openhcs_core.ground.atomic import replace_file, replace_files
+from openhcs_core.ground.system_errors import is_there, naming_target
 from openhcs_core.storage.backends.disk_formats import RAW, format_of, known_options
 from openhcs_core.storage.backends.tiff_ import unreadable
 from openhcs_core.storage.base import StorageBackend
 from openhcs_core.storage.disk_mirroring import mirror_folder
 from openhcs_core.storage.disk_moving import move_path
 from openhcs_core.storage.listing import has_extension, in_natural_order
-from openhcs_core.storage.system_errors import is_there, naming_target
 
 
 class DiskStorageBackend(StorageBackend):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from openhcs_core.config import ZarrConfig
 from openhcs_core.errors import InputDataError, StorageResolutionError
+from openhcs_core.ground.atomic import temporary_name
+from openhcs_core.ground.folder_lock import locked_folder
 from openhcs_core.planes import PlaneKey
-from openhcs_core.storage.atomic import temporary_name
 from openhcs_core.storage.base import StorageBackend
 from openhcs_core.storage.disk_moving import move_path
-from openhcs_core.storage.folder_lock import locked_folder
 from openhcs_core.storage.host_arrays import host_array
 from openhcs_core.storage.listing import has_extension, in_natural_order
 from openhcs_core.storage.ome_zarr.model import (

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from openhcs_core.config import ZARR_GROUP_FILES, OmeZarrVersion
 from openhcs_core.errors import InputDataError
-from openhcs_core.storage.atomic import replace_file
+from openhcs_core.ground.atomic import replace_file
+from openhcs_core.ground.zarr_groups import (
+    V2_GROUP,
+    ZARR_GROUP_FILES,
+    OmeZarrVersion,
+    remove_group,
+)
 from openhcs_core.storage.bounded_json import parse_json
-
-_V2_GROUP = ".zgroup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ def group_files(group: Group, version: OmeZarrVersion) -> dict[str, Any]:
         attributes = {"ome": {"version": version, **ome}} if ome else {}
         content = {"zarr_format": 3, "node_type": "group", "attributes": {**attributes, **own}}
         return {ZARR_GROUP_FILES[version]: content}
-    return {_V2_GROUP: {"zarr_format": 2}, ZARR_GROUP_FILES[version]: {**ome, **own}}
+    return {V2_GROUP: {"zarr_format": 2}, ZARR_GROUP_FILES[version]: {**ome, **own}}
 
 
 def write_group(folder: Path, group: Group, version: OmeZarrVersion) -> None:
@@ -52,13 +55,6 @@ def write_group(folder: Path, group: Group, version: OmeZarrVersion) -> None:
     for name, content in files.items():
         write_json(folder / name, content)
     remove_group(folder, keep=files)
-
-
-def remove_group(folder: Path, *, keep: Mapping[str, Any] | None = None) -> None:
-    """Remove a group's files of any version: what is below it is no part of it any more."""
-    for name in (*ZARR_GROUP_FILES.values(), _V2_GROUP):
-        if not keep or name not in keep:
-            (folder / name).unlink(missing_ok=True)
 
 
 def is_group(folder: Path) -> bool:

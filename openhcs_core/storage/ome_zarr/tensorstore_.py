@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from openhcs_core.errors import InputDataError
+from openhcs_core.ground.disk_space import naming_full_disk
 from openhcs_core.storage.bounded_json import parse_json
-from openhcs_core.storage.disk_space import naming_full_disk
 from openhcs_core.storage.ome_zarr.layout import AXES, ArrayLayout, Place, array_file
 
 if TYPE_CHECKING:

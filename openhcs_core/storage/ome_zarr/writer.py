@@ -5,20 +5,18 @@ A plate is complete from the top: one job writes the plate's and the rows' group
 (:func:`write_well`). Nobody reads and changes a file that somebody else writes.
 """
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openhcs_core.config import ZARR_GROUP_FILES, ZarrConfig
+from openhcs_core.config import ZarrConfig
 from openhcs_core.errors import InputDataError, StorageResolutionError
+from openhcs_core.ground.folder_lock import locked_folder
+from openhcs_core.ground.replaced_folder import replace_fields, staged
 from openhcs_core.planes import PlaneKey, split_well
-from openhcs_core.storage.atomic import TEMPORARY_PREFIX, replace_file, temporary_name
-from openhcs_core.storage.folder_lock import locked_folder
 from openhcs_core.storage.ome_zarr.arrays import WrittenImage, write_levels
-from openhcs_core.storage.ome_zarr.groups import Group, group_files, remove_group, write_group
+from openhcs_core.storage.ome_zarr.groups import Group, group_files, write_group
 from openhcs_core.storage.ome_zarr.metadata import (
     image_group,
     label_group,
@@ -112,52 +110,14 @@ def write_well(
     """
     folder = store / well_path(well)
     with locked_folder(folder):
-        with _stage(folder) as stage:
+        with staged(folder) as stage:
             with WriteQueue(zarr_config.max_shard_mb * _MB // 2) as queue:
                 written = _write_fields(stage, well, fields, image_metadata, zarr_config, queue)
             if confirm is not None:
                 confirm()
-            _replace_fields(stage, set(written.values()), folder)
+            replace_fields(stage, set(written.values()), folder)
         group = well_group(written, image_metadata, zarr_config)
         write_group(folder, group, zarr_config.ome_zarr_version)
-
-
-def restore_well(
-    store: Path,
-    well: str,
-    fill: Callable[[Path], None],
-    *,
-    confirm: Callable[[], None] | None = None,
-) -> None:
-    """Put back a well that :func:`write_well` wrote, as carefully as that.
-
-    Parameters
-    ----------
-    fill : callable
-        Puts the files of the well, its group's among them, into the folder it is given.
-    confirm : callable, optional
-        Called when that is done, before the first rename; raises to stop.
-    """
-    folder = store / well_path(well)
-    with locked_folder(folder):
-        with _stage(folder) as stage:
-            fill(stage)
-            if confirm is not None:
-                confirm()
-            files = {path.name: path.read_bytes() for path in stage.iterdir() if path.is_file()}
-            fields = {entry.name for entry in stage.iterdir() if entry.is_dir()}
-            _replace_fields(stage, fields, folder)
-        for name in sorted(files, key=lambda name: name in ZARR_GROUP_FILES.values()):
-            with replace_file(folder / name) as stream:
-                stream.write(files[name])
-
-
-def _replace_fields(stage: Path, fields: set[str], folder: Path) -> None:
-    """Put finished fields in place of all that the well had."""
-    remove_group(folder)
-    for path in sorted(fields):
-        _swap(stage, path, folder)
-    _remove_other_folders(folder, keep={*fields, stage.name})
 
 
 def _write_fields(
@@ -259,38 +219,3 @@ def _in_order(
 ) -> "Iterator[tuple[str, tuple[int, int, int], PlaneSource]]":
     for key, place in places.items():
         yield key.filename, place, sources[key]
-
-
-@contextmanager
-def _stage(parent: Path) -> Iterator[Path]:
-    """Make a temporary folder, and remove it with those that killed jobs left behind."""
-    parent.mkdir(parents=True, exist_ok=True)
-    for stale in parent.glob(f"{TEMPORARY_PREFIX}*"):
-        _remove(stale)
-    stage = parent / temporary_name()
-    stage.mkdir()
-    try:
-        yield stage
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def _swap(stage: Path, name: str, folder: Path) -> None:
-    """Put a finished field in place of an older one of its name."""
-    final = folder / name
-    if final.exists():
-        final.rename(stage / temporary_name())
-    (stage / name).rename(final)
-
-
-def _remove_other_folders(folder: Path, keep: set[str]) -> None:
-    for entry in folder.iterdir():
-        if entry.is_dir() and entry.name not in keep:
-            _remove(entry)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()

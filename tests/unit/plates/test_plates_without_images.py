@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from openhcs_core.cli.main import cli
+from openhcs_core.cli.commands import cli
 from openhcs_core.errors import ErrorGroup, InputDataError, render_error
 from openhcs_core.session import compile_workflow
 

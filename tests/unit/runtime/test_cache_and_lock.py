@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 
+from openhcs_core.ground.lock import RunLock
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.cache import ImageCache
 from openhcs_core.runtime.digests import plane_digest
-from openhcs_core.runtime.lock import RunLock
 
 KEYS = [PlaneKey("B02", site, "1", 1, 1) for site in (1, 2)]
 
@@ -81,7 +81,7 @@ def test_the_lock_is_free_as_soon_as_its_holder_is_killed(tmp_path):
     path = tmp_path / "lock"
     code = (
         "import sys, time; from pathlib import Path; "
-        "from openhcs_core.runtime.lock import RunLock; "
+        "from openhcs_core.ground.lock import RunLock; "
         "lock = RunLock(Path(sys.argv[1])); lock.take(); lock.sign(); "
         "print('held', flush=True); time.sleep(60)"
     )

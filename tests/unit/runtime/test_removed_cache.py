@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from openhcs_core.errors import StorageAccessError
+from openhcs_core.ground.stored import CacheRemovedError
 from openhcs_core.plan import digest_bytes
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.cache import ImageCache
 from openhcs_core.runtime.file_cache import FileCache
-from openhcs_core.runtime.job_cache import CacheRemovedError, JobCache
+from openhcs_core.runtime.job_cache import JobCache
 from openhcs_core.runtime.manifest import FileRecord, Manifest
 from openhcs_core.runtime.removable import write_unless_removed
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from openhcs_core.errors import SupersededError
+from openhcs_core.ground.turn import Turn
 from openhcs_core.runtime import Job, RunLock, read_failure, recorded
-from openhcs_core.runtime.turn import Turn
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from openhcs_core.runtime.turn import Turn
+from openhcs_core.ground.turn import Turn
 with Turn(Path(sys.argv[1]), "B02"):
     print("held", flush=True)
     time.sleep(60)

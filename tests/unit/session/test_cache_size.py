@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openhcs_core.plan import digest_bytes
+from openhcs_core.put_back import Shortcut, write_shortcut
 from openhcs_core.runtime.job_cache import JobCache
 from openhcs_core.runtime.manifest import FileRecord, Manifest
 from openhcs_core.session.cache_size import CacheEntry, CacheLimits, choose, trim_cache
@@ -62,6 +63,26 @@ def test_superseded_results_go_first_then_the_oldest_and_never_those_of_a_gpu(tm
     assert left() == [False, False, True, True]
     trim_cache(tmp_path, current, CacheLimits(keep_bytes=1))
     assert left() == [False, False, False, True]
+
+
+def test_shortcuts_go_with_their_record(tmp_path):
+    cache = JobCache(tmp_path)
+    old, new = (_record(cache, plan * 32, "A01", age) for plan, age in (("a", 9), ("b", 1)))
+    shortcuts = []
+    for record, _ in (old, new):
+        shortcut = Shortcut(record.stem, "m", "r", {}, None, {})
+        write_shortcut(record.parent, shortcut)
+        write_shortcut(record.parent, shortcut._replace(plate="/another"))
+        shortcuts.append(sorted(record.parent.glob("*.shortcut")))
+        for path in shortcuts[-1]:  # long before: their own time is nothing
+            os.utime(path, (1, 1))
+    assert list(map(len, shortcuts)) == [2, 2]
+    trim_cache(tmp_path, {}, CacheLimits(unused_s=5 * DAY_S))
+    assert [path.exists() for path in (*old, *shortcuts[0])] == [False] * 4
+    assert [path.exists() for path in (*new, *shortcuts[1])] == [True] * 4
+    new[0].unlink()
+    trim_cache(tmp_path, {}, CacheLimits(unused_s=5 * DAY_S))
+    assert not any(path.exists() for path in shortcuts[1])
 
 
 def test_old_ones_go_whatever_the_size(tmp_path):

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
+from openhcs_core.ground.commit_records import forget_manifest
 from openhcs_core.plan import canonical_json, digest_text
-from openhcs_core.runtime.manifest import forget_manifest
 from openhcs_core.session import RunSession
 from openhcs_core.session.plan_history import old_indices, read_old_plan
 from openhcs_core.testing.plates import image_path, write_imagexpress_plate

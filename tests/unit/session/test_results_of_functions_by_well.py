@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from openhcs_core.cli.main import cli
+from openhcs_core.cli.commands import cli
 from openhcs_core.registry import RegistryService
 from openhcs_core.runtime import Job, execute_step, gather_table
 from openhcs_core.session import compile_workflow, write_files

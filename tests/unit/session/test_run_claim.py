@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from openhcs_core.errors import SupersededError
-from openhcs_core.runtime.turn import Turn
+from openhcs_core.ground.turn import Turn
 from openhcs_core.session.run_claim import RunClaim, find_last_run
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from openhcs_core.cli.main import cli
+from openhcs_core.cli.commands import cli
 from openhcs_core.errors import ConfigError
 from openhcs_core.registry import RegistryService
 from openhcs_core.runtime import Job, execute_step

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from openhcs_core.cli.main import cli, main
+from openhcs_core.cli.commands import cli
+from openhcs_core.cli.main import main
 from openhcs_core.errors import ConfigError, InputDataError
 from openhcs_core.registry import RegistryService
 from openhcs_core.runtime import Job, execute_step, read_manifest

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from openhcs_core.errors import StorageResolutionError
-from openhcs_core.storage.disk_space import naming_full_disk
-from openhcs_core.storage.system_errors import naming_target
+from openhcs_core.ground.disk_space import naming_full_disk
+from openhcs_core.ground.system_errors import naming_target
 
 TEMPORARY_PREFIX = ".tmp-"
 """How unfinished files and folders begin; listings leave hidden names out."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from openhcs_core.errors import DiskFullError, OpenHCSError, StorageAccessError
-from openhcs_core.storage.disk_space import FULL, describe_full_disk
+from openhcs_core.ground.disk_space import FULL, describe_full_disk
 
 _NAMELESS = frozenset({errno.EIO, errno.EFBIG, errno.EROFS, errno.ESTALE, errno.ENXIO})
 """Of writing into a file that is open: the system names none then."""

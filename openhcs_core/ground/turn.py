@@ -9,10 +9,10 @@ from math import inf
 from pathlib import Path
 from types import TracebackType
 
-from openhcs_core.config import run_of_this_job
 from openhcs_core.errors import SupersededError
-from openhcs_core.plan import RUN_LOCK, plate_lock
-from openhcs_core.runtime.lock import RunLock
+from openhcs_core.ground.environment import run_of_this_job
+from openhcs_core.ground.lock import RunLock
+from openhcs_core.ground.paths import RUN_LOCK, plate_lock
 
 logger = logging.getLogger(__name__)
 
@@ -58,18 +58,32 @@ class Turn:
         """Return what the last run of the plate wrote when it started; nothing without any."""
         return next(filter(None, map(_read_text, self._signed)), "")
 
-    def __enter__(self) -> "Turn":
+    def take(self, wait_s: float = inf) -> bool:
+        """Take the turn, waiting for whoever has it; return whether it is ours.
+
+        Raises
+        ------
+        SupersededError
+            Another run started after this was made.
+        """
         lock = RunLock(self._path)
         try:
-            if not lock.take():
+            if not lock.take() and wait_s:
                 logger.info("waiting for %s, which writes the same results", lock.owner())
-                lock.take(inf)
+            if not lock.take(wait_s):
+                lock.close()
+                return False
             lock.sign()
             self.check()
         except BaseException:
             lock.close()
             raise
         self._lock = lock
+        return True
+
+    def __enter__(self) -> "Turn":
+        if self._lock is None:
+            self.take()
         return self
 
     def __exit__(
@@ -80,6 +94,7 @@ class Turn:
     ) -> None:
         assert self._lock is not None
         self._lock.close()
+        self._lock = None
 
 
 def _read_text(path: Path) -> str:

@@ -1,0 +1,13 @@
+"""The short way of a job whose equal was done before: its result is put back, and nothing loaded.
+
+A job that takes its result from the cache would spend nearly all its time on importing what it
+does not need. So whoever carries a job out the ordinary way (the runtime) leaves a *shortcut*
+beside its record in the cache, with digests of the exact bytes that decided the result. Where
+all of them are the same again, the result is; where anything is not certain, the answer is no, and
+the job goes the ordinary way, which says what is wrong when something is. Standard library alone.
+"""
+
+from openhcs_core.put_back.putting import put_back
+from openhcs_core.put_back.shortcuts import SHORTCUT, Shortcut, write_shortcut
+
+__all__ = ["SHORTCUT", "Shortcut", "put_back", "write_shortcut"]

@@ -1,0 +1,284 @@
+"""Putting the result of an equal job back."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from openhcs_core.errors import OpenHCSError, PlanChangedError
+from openhcs_core.ground.atomic import replace_file, replace_files
+from openhcs_core.ground.canonical import canonical_json, digest_bytes, digest_text
+from openhcs_core.ground.commit_records import (
+    encode_manifest_data,
+    forget_manifest,
+    write_read_record,
+)
+from openhcs_core.ground.paths import (
+    LOCATION,
+    failure_path,
+    fallbacks_path,
+    image_folder,
+    manifest_path,
+    plan_path,
+    store_path,
+)
+from openhcs_core.ground.replaced_folder import restore_tiff_folder, restore_well_group
+from openhcs_core.ground.stored import (
+    FILES_FOLDER,
+    IMAGES_FOLDER,
+    CacheRemovedError,
+    is_as_stored,
+    job_folder,
+    place_files,
+    read_whole,
+    stored_path,
+)
+from openhcs_core.ground.turn import Turn
+from openhcs_core.planes import split_well
+from openhcs_core.put_back.arguments import StepJob, read_arguments
+from openhcs_core.put_back.installed import has_versions
+from openhcs_core.put_back.shortcuts import Shortcut, find_shortcut
+
+_SOURCE_VERSION = "source"
+"""Among a function's versions, a digest of code; all others are of distributions."""
+
+
+class _Place(NamedTuple):
+    """Where a job's plate and cache are; the plate's results are in `folder`."""
+
+    folder: Path
+    plate: str
+    cache: Path
+    modules: dict[str, str]
+
+
+class _Found(NamedTuple):
+    """A result that can be put back.
+
+    Attributes
+    ----------
+    plan : dict
+        As its file has it.
+    plan_digest : str
+        Its digest.
+    manifest : bytes
+        Its file.
+    files : dict
+        Content of declared files, by path below the plate's results.
+    kept : dict
+        Files of the cache that are the kept images, by path below the well's folder.
+    record : Path
+        The job's record.
+    """
+
+    plan: dict[str, Any]
+    plan_digest: str
+    shortcut: Shortcut
+    manifest: bytes
+    files: dict[str, bytes]
+    kept: dict[str, Path]
+    record: Path
+
+
+def put_back(arguments: Sequence[str]) -> bool:
+    """Do a job by putting back what an equal one gave.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows ``run-step`` on its command line.
+
+    Returns
+    -------
+    bool
+        True: the job is done, just as ``run-step`` does it. False: it is not, whatever the reason;
+        ``run-step`` begins anew with it, and says what is wrong where something is.
+    """
+    job = read_arguments(arguments)
+    if job is None:
+        return False
+    try:
+        turn = Turn(job.plate_dir, job.well)
+        place = _read_place(job.plate_dir)
+        found = _find(job, place)
+    except (OpenHCSError, OSError, ValueError, KeyError, TypeError):
+        return False  # missing, damaged, or of another version
+    if found is None:
+        return False
+    try:
+        if not turn.take(wait_s=0):
+            return False
+        with turn:
+            _commit(job, place, found, turn)
+    except (OpenHCSError, OSError, CacheRemovedError):
+        return False
+    return True
+
+
+def _read_place(plate_dir: Path) -> _Place:
+    location = json.loads((plate_dir / LOCATION).read_bytes())
+    cache = Path(location["cache_dir"])
+    return _Place(plate_dir, location["plate_path"], cache, location.get("functions", {}))
+
+
+def _find(job: StepJob, place: _Place) -> _Found | None:
+    """Return the result of an equal job, None where it is not certain that there is one."""
+    plan, digest = _read_plan(job)
+    if job.digest not in (None, digest):
+        return None
+    if (job.plate_dir / failure_path(job.step, job.well)).exists():
+        return None  # what an earlier attempt came to is for the ordinary way to judge
+    folder = job_folder(place.cache, digest, job.well)
+    shortcut = find_shortcut(folder, partial(_is_same, place, plan))
+    if shortcut is None or not has_versions(_planned_versions(plan)):
+        return None
+    record = folder / f"{shortcut.record}.json"
+    content = json.loads(record.read_bytes())
+    manifest = encode_manifest_data(content["manifest"])
+    if digest_bytes(manifest) != shortcut.manifest:
+        return None
+    files = _read_files(place.cache / FILES_FOLDER, content["manifest"]["files"])
+    kept = _find_kept(place.cache / IMAGES_FOLDER, content["kept"])
+    if files is None or kept is None:
+        return None
+    return _Found(plan, digest, shortcut, manifest, files, kept, record)
+
+
+def _read_plan(job: StepJob) -> tuple[dict[str, Any], str]:
+    """Return the plan of a well and its digest, as its file has it."""
+    own = job.plate_dir / plan_path(job.step, job.well)
+    path = own if own.exists() else job.plate_dir / plan_path(job.step)
+    plan: dict[str, Any] = json.loads(path.read_bytes())
+    return plan, digest_text(canonical_json(plan))
+
+
+def _is_same(place: _Place, plan: dict[str, Any], shortcut: Shortcut) -> bool:
+    """Return whether a job reads what that of a shortcut has read."""
+    if (plan["source"] is None) != (shortcut.plate is not None):
+        return False
+    if shortcut.plate not in (None, place.plate):
+        return False
+    return _is_read_unchanged(place.folder, shortcut) and _has_modules(place, plan, shortcut)
+
+
+def _is_read_unchanged(plate_dir: Path, shortcut: Shortcut) -> bool:
+    return all(
+        read_whole(plate_dir / name, digest, digest_bytes) is not None
+        for name, digest in shortcut.read.items()
+    )
+
+
+def _has_modules(place: _Place, plan: dict[str, Any], shortcut: Shortcut) -> bool:
+    """Return whether user modules have the code that they had."""
+    libraries = {function["ref"].partition(":")[0] for function in _functions(plan)}
+    if libraries & place.modules.keys() != shortcut.modules.keys():
+        return False
+    return all(
+        read_whole(Path(place.modules[library]).parent / name, digest, digest_bytes) is not None
+        for library, files in shortcut.modules.items()
+        for name, digest in files.items()
+    )
+
+
+def _functions(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return (function for group in plan["groups"] for function in group["functions"])
+
+
+def _planned_versions(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    return (
+        (library, version)
+        for function in _functions(plan)
+        for library, version in function["versions"].items()
+        if library != _SOURCE_VERSION
+    )
+
+
+def _read_files(folder: Path, files: dict[str, dict[str, Any]]) -> dict[str, bytes] | None:
+    """Return the content of all declared files, None where one is gone or damaged."""
+    found = {}
+    for name, file in files.items():
+        content = read_whole(stored_path(folder, file["digest"]), file["digest"], digest_bytes)
+        if content is None:
+            return None
+        found[name] = content
+    return found
+
+
+def _find_kept(folder: Path, kept: dict[str, dict[str, Any]]) -> dict[str, Path] | None:
+    """Return the files of all kept images, None where one is gone or altered."""
+    found = {name: stored_path(folder, file["digest"]) for name, file in kept.items()}
+    are_whole = all(
+        is_as_stored(found[name], file["size_bytes"], file["mtime_ns"], file["inode"])
+        for name, file in kept.items()
+    )
+    return found if are_whole else None
+
+
+def _commit(job: StepJob, place: _Place, found: _Found, turn: Turn) -> None:
+    """Put everything in its place, the manifest last.
+
+    Raises
+    ------
+    SupersededError, PlanChangedError
+        Run, plan or input are no longer today's.
+    """
+    _begin_log(job.log)
+    (job.plate_dir / fallbacks_path(job.step, job.well)).unlink(missing_ok=True)
+    confirm = partial(_confirm, job, place, found, turn)
+    store = found.plan["store"]
+    if store is not None:
+        restore = restore_tiff_folder if store["zarr"] is None else restore_well_group
+        fill = partial(place_files, found.kept)
+        restore(_kept_folder(job, store), fill, confirm=confirm)
+    confirm()
+    replace_files((job.plate_dir / name, _writer(data)) for name, data in found.files.items())
+    with replace_file(job.plate_dir / manifest_path(job.step, job.well)) as stream:
+        stream.write(found.manifest)
+    # not of another user, whose files only they may change, and not where it was just removed
+    with suppress(PermissionError, FileNotFoundError):
+        os.utime(found.record)  # when it was last of use
+    taken = f"step {job.step!r}, well {job.well}: taken from the cache, an equal job did it"
+    _end_log(job.log, taken, "done")
+
+
+def _confirm(job: StepJob, place: _Place, found: _Found, turn: Turn) -> None:
+    """Stop before anything is renamed when run, plan or input are no longer today's."""
+    turn.check()
+    if _read_plan(job)[1] != found.plan_digest or not _is_read_unchanged(
+        place.folder, found.shortcut
+    ):
+        raise PlanChangedError(f"what step {job.step!r} does or reads changed meanwhile")
+    forget_manifest(job.plate_dir, job.step, job.well)
+    write_read_record(job.plate_dir, job.step, job.well, found.shortcut.read_record)
+
+
+def _kept_folder(job: StepJob, store: dict[str, Any]) -> Path:
+    """Return the folder of a well's kept images."""
+    if store["zarr"] is None:
+        return job.plate_dir / image_folder(job.step, job.well, store["sub_dir"])
+    return job.plate_dir.joinpath(store_path(job.step, store["sub_dir"]), *split_well(job.well))
+
+
+def _writer(content: bytes) -> Any:
+    return lambda stream: stream.write(content)
+
+
+def _begin_log(path: Path | None) -> None:
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def _end_log(path: Path | None, *messages: str) -> None:
+    """Write a log's lines as ``logging`` does, whose settings are those of the whole process."""
+    if path is None:
+        return
+    now = time.time()
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
+    lines = "".join(f"{at},{int(now % 1 * 1000):03d} INFO {message}\n" for message in messages)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(lines)
