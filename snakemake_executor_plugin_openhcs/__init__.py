@@ -126,7 +126,7 @@ class Executor(LocalExecutor):
             return
         self._is_closed = True
         summary = self._warm.close()
-        if summary.jobs:
+        if summary.jobs or summary.put_back:
             self.logger.info(str(summary))
 
 

@@ -45,6 +45,8 @@ class PoolSummary:
         How long jobs had one of them, and how long there were any such jobs.
     what : str
         What the workers are.
+    put_back : int
+        Jobs that needed no worker, since an equal one had been done.
     """
 
     jobs: int = 0
@@ -58,12 +60,15 @@ class PoolSummary:
     gpu_busy_s: float = 0.0
     gpu_s: float = 0.0
     what: str = "processes"
+    put_back: int = 0
 
     def __str__(self) -> str:
         text = (
             f"Warm workers: {self.jobs} jobs in {self.started} {self.what} "
             f"({self.recycled} replaced, {self.lost} lost)"
         )
+        if self.put_back:
+            text += f"; {self.put_back} more put back what an equal job gave, without one"
         planes = self.planes_held + self.planes_read
         if planes:
             text += (

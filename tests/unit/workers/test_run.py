@@ -47,6 +47,22 @@ def test_the_next_step_reads_the_memory_of_the_worker_and_not_the_disk(project, 
     assert "2 of 2 images of earlier steps were in memory" in str(warm.close())
 
 
+def test_a_job_whose_equal_was_done_needs_no_worker(project):
+    line = project.line("tell", "A01")
+    with closing(WarmRun(WorkerLimits())) as warm:
+        warm.do(line, JobTerms())
+    manifest = project.results / "manifests/tell/A01.json"
+    content = manifest.read_bytes()
+    manifest.unlink()
+    with closing(WarmRun(WorkerLimits())) as warm:
+        outcome = warm.do(line, JobTerms())
+        assert (outcome.exit_code, manifest.read_bytes()) == (0, content)
+        assert "taken from the cache" in line.log.read_text()
+        summary = warm.close()
+    assert (summary.jobs, summary.started, summary.put_back) == (0, 0, 1)
+    assert str(summary).endswith("; 1 more put back what an equal job gave, without one.")
+
+
 def test_a_worker_that_may_hold_nothing_reads_the_disk(project):
     with closing(WarmRun(WorkerLimits(held_mb=0))) as warm:
         warm.do(project.line("tell", "A01"), JobTerms())
