@@ -13,19 +13,22 @@ import click
 from openhcs_core.cli.interrupts import all_as_ctrl_c
 from openhcs_core.errors import EXIT_STOPPED, render_error
 from openhcs_core.session import DEFAULT_CONFIG
-from openhcs_core.session.child_runs import find_snakefile
 from openhcs_core.session.facility import (
     CheckedPlate,
     FacilityOptions,
     FacilityRun,
     Outcome,
-    asks_for_dry_run,
     broken_outcome,
     check_plate,
     cut_tasks,
     exit_code,
     plates_to_run,
     write_outcomes,
+)
+from openhcs_core.session.snakemake_arguments import (
+    asks_for_dry_run,
+    asks_for_part,
+    find_snakefile,
 )
 
 _MOST_JOBS = 10_000
@@ -96,6 +99,7 @@ def run_command(
             arguments=("--cores", _share(cores, at_once), *arguments),
             at_once=at_once,
             is_dry_run=asks_for_dry_run(arguments),
+            is_part=asks_for_part(arguments, results),
         )
         say.plan(checked, len(tasks), at_once)
         run = FacilityRun(options, tasks, say.event)
@@ -227,6 +231,10 @@ class _Speaker:
 
 def _describe(one: Outcome) -> str:
     if one.state == "looked at":
-        return f"{one.jobs} jobs to do"
+        return (
+            "its jobs are not in the log (--quiet)"
+            if one.jobs is None
+            else f"{one.jobs} jobs to do"
+        )
     text = f"{one.wells_done} of {one.wells} wells, {one.cpu_h:.3f} h of cores, {one.wall_s:.0f} s"
     return f"{text}: {one.reason}" if one.reason else text

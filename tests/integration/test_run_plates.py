@@ -129,6 +129,27 @@ def test_a_failed_well_fails_its_plate_alone_and_is_tried_again(facility):
 
 
 @pytest.mark.thorough
+def test_a_part_that_was_asked_for_is_no_failure(facility):
+    project = facility(["a", "b"])
+    part = _run(project, "--", "--until", "count")
+    assert part.returncode == 0, part.stdout
+    assert {row["state"] for row in _table(project).values()} == {"partly done"}
+    assert list(project.folder.glob("results/*/manifests/count/A01.json"))
+    assert not list(project.folder.glob("results/*/tables/count/cell_counts.csv"))
+    for arguments, said in [
+        (("-n", "--forcerun", "count"), "6 jobs to do"),
+        (("-nq",), "its jobs are not in the log (--quiet)"),
+        (("--config", "mine=1", "-n"), "4 jobs to do"),
+    ]:
+        looked = _run(project, "--", *arguments)
+        assert looked.returncode == 0, looked.stdout
+        assert said in looked.stdout
+    assert {row["state"] for row in _table(project).values()} == {"partly done"}
+    assert _run(project).returncode == 0
+    assert {row["state"] for row in _table(project).values()} == {"done"}
+
+
+@pytest.mark.thorough
 def test_few_jobs_are_one_workflow_with_the_same_results(facility, tmp_path):
     together = facility(["a", "b"])
     apart = together.copy_to(tmp_path / "apart")
@@ -138,7 +159,7 @@ def test_few_jobs_are_one_workflow_with_the_same_results(facility, tmp_path):
     assert (together.folder / "results/.run/all.log").exists()
     looked = _run(apart, "--max-jobs", "0", "--at-once", "2", "--", "-n")
     assert looked.returncode == 0, looked.stdout
-    assert looked.stdout.count("4 jobs to do") == 2
+    assert looked.stdout.count("3 jobs to do") == 2
     assert not list(apart.folder.glob("results/*/manifests"))
     assert _run(apart, "--max-jobs", "0", "--at-once", "2").returncode == 0
     assert _bytes(together) == _bytes(apart)

@@ -17,11 +17,12 @@ from openhcs_core.errors import (
     ConfigError,
 )
 from openhcs_core.runtime import Manifest, read_failure, read_manifest
-from openhcs_core.session.child_runs import ChildRun, snakemake_command, wait_for
+from openhcs_core.session.child_runs import ChildRun, wait_for
 from openhcs_core.session.crate.comparison import Difference, compare_manifests
 from openhcs_core.session.crate.contents import CrateFile
 from openhcs_core.session.crate.recorded import RecordedCrate, read_described
 from openhcs_core.session.crate.sources import CONFIG, SNAKEFILE, config_text
+from openhcs_core.session.snakemake_arguments import snakemake_command
 from openhcs_core.session.why import PlanDifference, find_differences
 from openhcs_core.storage import replace_file
 

@@ -11,7 +11,6 @@ from openhcs_core.session.facility.runner import (
     FacilityOptions,
     FacilityRun,
     Task,
-    asks_for_dry_run,
     cut_tasks,
 )
 
@@ -21,7 +20,6 @@ __all__ = [
     "FacilityRun",
     "Outcome",
     "Task",
-    "asks_for_dry_run",
     "broken_outcome",
     "check_plate",
     "cut_tasks",

@@ -24,10 +24,12 @@ from openhcs_core.storage import replace_file
 SUMMARY = "plates.csv"
 """Below the results folder."""
 
-State = Literal["done", "failed", "broken", "stopped", "waiting", "looked at"]
-_FINE = frozenset({"done", "looked at"})
-_TOTAL = re.compile(rb"^total +(\d+)$", re.MULTILINE)
-"""The last line of the table of jobs that a dry run prints; there is none when all is done."""
+State = Literal["done", "partly done", "failed", "broken", "stopped", "waiting", "looked at"]
+_FINE = frozenset({"done", "partly done", "looked at"})
+_JOBS = re.compile(rb"^(all|total) +(\d+)$", re.MULTILINE)
+"""The last lines of the table of jobs that a dry run prints; what is no work of its own apart."""
+_NOTHING = b"Nothing to be done"
+"""Is printed instead when all is done."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,14 @@ class Outcome:
     plate : str
         Its name.
     state : str
-        ``done``; ``failed``: something of it failed; ``broken``: it cannot be compiled, so
+        ``done``; ``partly done``: all that snakemake was asked for is; ``failed``: something of
+        it failed; ``broken``: it cannot be compiled, so
         nothing was tried; ``stopped``, ``waiting``: the command was ended before;
         ``looked at``: by a dry run.
-    wells, wells_done, wells_failed, jobs : int
-        Jobs are those of a run from nothing; of a dry run, those to do.
+    wells, wells_done, wells_failed : int
+        ``done`` are wells of which every step is.
+    jobs : int or None
+        Those of a run from nothing; of a dry run, those to do, None where it does not say.
     cpu_h, gpu_h : float
         Hours that its results took (:class:`~openhcs_core.session.hours.PlateHours`).
     wall_s : float
@@ -59,7 +64,7 @@ class Outcome:
     wells: int = 0
     wells_done: int = 0
     wells_failed: int = 0
-    jobs: int = 0
+    jobs: int | None = 0
     cpu_h: float = 0.0
     gpu_h: float = 0.0
     wall_s: float = 0.0
@@ -91,12 +96,15 @@ class ChildOutcome:
         What it said.
     is_of_one : bool
         It did one plate, so that its exit code is that plate's.
+    is_part : bool
+        It was asked for a part of what is to do.
     """
 
     code: int
     wall_s: float
     log: str
     is_of_one: bool
+    is_part: bool = False
 
 
 def read_outcome(config: str, checked: CheckedPlate, child: ChildOutcome) -> Outcome:
@@ -108,10 +116,11 @@ def read_outcome(config: str, checked: CheckedPlate, child: ChildOutcome) -> Out
     results = Path(compilation.compiled.results)
     (status,) = read_status(compilation, lambda plate: find_last_run(results, plate))
     hours = read_hours(status.plate, results / checked.name)
-    is_done = status.is_done and (child.code == EXIT_DONE or not child.is_of_one)
+    state = _state(status, child)
+    is_fine = state in _FINE
     return Outcome(
         plate=checked.name,
-        state="done" if is_done else "failed",
+        state=state,
         wells=len(status.plate.wells),
         wells_done=status.count("done"),
         wells_failed=status.count("failed"),
@@ -119,10 +128,18 @@ def read_outcome(config: str, checked: CheckedPlate, child: ChildOutcome) -> Out
         cpu_h=round(hours.cpu_h, 7),
         gpu_h=round(hours.gpu_h, 7),
         wall_s=round(child.wall_s, 1),
-        exit_code=EXIT_DONE if is_done else _exit_code(status, child.code),
-        reason="" if is_done else _reason(status, child.code),
+        exit_code=EXIT_DONE if is_fine else _exit_code(status, child.code),
+        reason="" if is_fine else _reason(status, child.code),
         log=child.log,
     )
+
+
+def _state(status: PlateStatus, child: ChildOutcome) -> State:
+    if status.is_done and (child.code == EXIT_DONE or not child.is_of_one):
+        return "done"
+    if child.is_part and child.code == EXIT_DONE and not status.failed:
+        return "partly done"
+    return "failed"
 
 
 def dry_outcome(plates: Sequence[CheckedPlate], child: ChildOutcome, log_start: int) -> Outcome:
@@ -133,12 +150,15 @@ def dry_outcome(plates: Sequence[CheckedPlate], child: ChildOutcome, log_start: 
     log_start : int
         Where in the log this run begins, in bytes.
     """
-    found = _TOTAL.findall(read_log(child.log, log_start))
+    said = read_log(child.log, log_start)
+    found = {name: int(count) for name, count in _JOBS.findall(said)}
+    if _NOTHING in said:
+        found[b"total"] = 0
     return Outcome(
         plate=plates[0].name if child.is_of_one else f"{len(plates)} plates",
         state="failed" if child.code else "looked at",
         wells=sum(plate.wells for plate in plates),
-        jobs=int(found[-1]) if found else 0,
+        jobs=found[b"total"] - found.get(b"all", 0) if b"total" in found else None,
         wall_s=round(child.wall_s, 1),
         exit_code=child.code,
         reason=f"snakemake ended with {child.code}; its log says why" if child.code else "",

@@ -1,13 +1,12 @@
 """Snakemakes, one a plate or one for all: some at once, the others when these have ended."""
 
-import re
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from openhcs_core.errors import EXIT_STOPPED
-from openhcs_core.session.child_runs import ChildRun, snakemake_command, stop
+from openhcs_core.session.child_runs import ChildRun, stop
 from openhcs_core.session.facility.checks import CheckedPlate
 from openhcs_core.session.facility.outcomes import (
     ChildOutcome,
@@ -23,8 +22,8 @@ from openhcs_core.session.run_claim import (
     find_owner,
     is_signed_by,
 )
+from openhcs_core.session.snakemake_arguments import snakemake_command
 
-_DRY_RUN = re.compile(r"--dry-?r?u?n?|-[fFknpt]*n[fFknpqt]*")
 RUN_FOLDER = ".run"
 """Below the results folder: what each snakemake said."""
 _POLL_S = 0.2
@@ -45,6 +44,8 @@ class FacilityOptions:
         Snakemakes that run at a time.
     is_dry_run : bool
         They say what they would do.
+    is_part : bool
+        The arguments ask for a part of what is to do.
     """
 
     config: str
@@ -53,6 +54,7 @@ class FacilityOptions:
     arguments: tuple[str, ...] = ()
     at_once: int = 1
     is_dry_run: bool = False
+    is_part: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,6 @@ class Task:
     def name(self) -> str:
         """For messages and logs."""
         return self.plates[0].name if self.is_of_one else f"{len(self.plates)} plates"
-
-
-def asks_for_dry_run(arguments: Sequence[str]) -> bool:
-    """Return whether snakemake is asked to look only: ``-n``, ``-np``, ``--dry-run``, ``--dry``."""
-    return any(map(_DRY_RUN.fullmatch, arguments))
 
 
 def cut_tasks(plates: Sequence[CheckedPlate], config_count: int, most_jobs: int) -> list[Task]:
@@ -206,7 +203,8 @@ class FacilityRun:
             self._told_busy.add(one.task.name)
             self._say(one.task.name, "waits", "another run was there first")
             return []
-        child = ChildOutcome(code, time.monotonic() - one.since, one.log, one.task.is_of_one)
+        wall_s, is_part = time.monotonic() - one.since, self._options.is_part
+        child = ChildOutcome(code, wall_s, one.log, one.task.is_of_one, is_part=is_part)
         if self._options.is_dry_run:
             return [dry_outcome(one.task.plates, child, one.log_start)]
         return [read_outcome(self._options.config, plate, child) for plate in one.task.plates]

@@ -9,8 +9,12 @@ from typing import Any
 
 from openhcs_core.config import LocatedDocument, PlateConfig, WorkflowConfig, load_config, validate
 from openhcs_core.errors import ConfigError
-from openhcs_core.session.child_runs import ChildRun, find_snakefile, snakemake_command, wait_for
+from openhcs_core.session.child_runs import ChildRun, wait_for
 from openhcs_core.session.files import write_files
+from openhcs_core.session.snakemake_arguments import (
+    find_snakefile,
+    snakemake_command,
+)
 
 WATCH_FOLDER = ".watch"
 

@@ -8,11 +8,10 @@ import pytest
 from openhcs_core.cli.main import main
 from openhcs_core.plan import plate_lock
 from openhcs_core.runtime import RunLock
-from openhcs_core.session.child_runs import find_snakefile
-from openhcs_core.session.facility import asks_for_dry_run
 from openhcs_core.session.facility.checks import CheckedPlate, check_plate
-from openhcs_core.session.facility.outcomes import ChildOutcome, read_outcome
+from openhcs_core.session.facility.outcomes import ChildOutcome, dry_outcome, read_outcome
 from openhcs_core.session.run_claim import is_signed_by
+from openhcs_core.session.snakemake_arguments import find_snakefile
 from openhcs_core.testing.plates import write_imagexpress_plate
 
 TOO_LONG = "x" * 300
@@ -28,13 +27,36 @@ def unreachable(tmp_path, monkeypatch):
     return "config.yaml"
 
 
-@pytest.mark.parametrize("argument", ["-n", "-np", "-pn", "-nq", "--dry-run", "--dryrun", "--dry"])
-def test_every_way_to_ask_for_a_dry_run_is_known(argument):
-    assert asks_for_dry_run(["--profile", "slurm", argument])
+@pytest.mark.parametrize(
+    ("code", "is_part", "state", "exit_code"),
+    [(0, True, "partly done", 0), (1, True, "failed", 1), (0, False, "failed", 1)],
+)
+def test_a_plate_of_which_a_part_was_asked_for_is_partly_done(
+    tmp_path, monkeypatch, code, is_part, state, exit_code
+):
+    monkeypatch.chdir(tmp_path)
+    write_imagexpress_plate(Path("plate"), [1])
+    Path("config.yaml").write_text("plates: {a: {path: plate}}\npipeline: p.yaml\n")
+    Path("p.yaml").write_text("steps: [{name: s, func: skimage:filters.gaussian}]\n")
+    child = ChildOutcome(code, 1.0, "log", is_of_one=True, is_part=is_part)
+    outcome = read_outcome("config.yaml", CheckedPlate("a", wells=1), child)
+    assert (outcome.state, outcome.exit_code) == (state, exit_code)
+    assert (outcome.wells, outcome.wells_done) == (1, 0)
+    assert (outcome.reason == "") == (state == "partly done")
 
 
-def test_other_arguments_ask_for_a_run():
-    assert not asks_for_dry_run(["-p", "-k", "-j4", "--nolock", "--until", "n"])
+def test_a_dry_run_that_does_not_say_how_many_jobs_there_are_is_not_taken_for_none(tmp_path):
+    log = tmp_path / "log"
+    child = ChildOutcome(0, 1.0, str(log), is_of_one=True)
+    jobs = []
+    for said in (
+        "job  count\na  2\nall  1\ntotal  3\n",
+        "Nothing to be done (all is there).\n",
+        "",
+    ):
+        log.write_text(said)
+        jobs.append(dry_outcome([CheckedPlate("a")], child, 0).jobs)
+    assert jobs == [2, 0, None]
 
 
 def test_a_plate_that_goes_away_during_its_run_is_broken_and_stops_no_other(unreachable):

@@ -1,4 +1,4 @@
-"""What a run of one plate is told on snakemake's command line."""
+"""What runs that this software starts are told on snakemake's command line."""
 
 import pytest
 from hypothesis import given, settings
@@ -6,8 +6,13 @@ from hypothesis import strategies as st
 
 from openhcs_core.config import check_name
 from openhcs_core.errors import ConfigError
-from openhcs_core.session.child_runs import plate_argument, snakemake_command
 from openhcs_core.session.run_session import chosen_plate
+from openhcs_core.session.snakemake_arguments import (
+    asks_for_dry_run,
+    asks_for_part,
+    plate_argument,
+    snakemake_command,
+)
 
 
 def _is_name(text):
@@ -67,3 +72,37 @@ def test_settings_of_the_workflow_of_a_user_are_not_lost():
 def test_config_and_plate_are_not_chosen_behind_the_command():
     with pytest.raises(ConfigError, match="--config plate=a stands among the arguments"):
         snakemake_command("S", ["-n", "--config", "plate=a"], "c")
+
+
+@pytest.mark.parametrize(
+    "argument", ["-n", "-np", "-pn", "-nq", "-nR", "-nj4", "--dry-run", "--dryrun", "--dry"]
+)
+def test_every_way_to_ask_for_a_dry_run_is_known(argument):
+    assert asks_for_dry_run(["--profile", "slurm", argument])
+
+
+def test_other_arguments_ask_for_a_run():
+    assert not asks_for_dry_run(["-p", "-k", "-j4", "--nolock", "--until", "n"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--until", "count"],
+        ["--until=count"],
+        ["-U", "count"],
+        ["-O", "count"],
+        ["--omit-from", "count"],
+        ["--batch", "all=1/2"],
+        ["-pt"],
+        ["--touch"],
+        ["results/a/tables/count/cell_counts.csv", "--cores", "2"],
+    ],
+)
+def test_every_way_to_ask_for_a_part_is_known(arguments):
+    assert asks_for_part(arguments, "results")
+
+
+def test_other_arguments_ask_for_all():
+    arguments = ["-p", "-k", "--forcerun", "count", "-R", "count", "-F", "--retries", "2", "-T2"]
+    assert not asks_for_part([*arguments, "--config", "a=b", "--set-resources", "t:u=1"], "results")
