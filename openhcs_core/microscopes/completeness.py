@@ -31,14 +31,14 @@ def find_missing(
         What is declared; those seen are added. Each well should have each site, and each
         of these every (z, time) of each channel that is seen anywhere on the plate.
     declared : collection of PlaneKey
-        Planes that the metadata list one by one: as if seen.
+        All planes, where the metadata list them one by one: those of `images` are among them.
 
     Raises
     ------
     InputDataError
         They would be so many that this is no plate.
     """
-    keys = [*(image[0] for image in images), *declared]
+    keys = declared or [image[0] for image in images]
     all_wells = {*wells, *{key[0] for key in keys}}
     all_sites = {*sites, *{key[1] for key in keys}}
     channel_planes = {key[2:] for key in keys}

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes.base import FilenameParts, MicroscopeHandler
 from openhcs_core.microscopes.completeness import find_missing, undeclared_warnings
 from openhcs_core.microscopes.cv8000_metadata import (
@@ -12,13 +11,13 @@ from openhcs_core.microscopes.cv8000_metadata import (
     YokogawaChannel,
     read_measurement,
 )
-from openhcs_core.microscopes.cv8000_records import Record, read_records
+from openhcs_core.microscopes.cv8000_records import read_records
 from openhcs_core.microscopes.image_order import sort_images
-from openhcs_core.microscopes.listed_files import ListedFiles, find_lists
-from openhcs_core.microscopes.plate_index import Acquisition, ChannelInfo, ImageFile, PlateIndex
+from openhcs_core.microscopes.listed_files import find_lists
+from openhcs_core.microscopes.listed_planes import FoundPlanes, find_planes, one_list
+from openhcs_core.microscopes.plate_index import Acquisition, ChannelInfo, PlateIndex
 from openhcs_core.microscopes.samples import HeaderReader, describe_channels
 from openhcs_core.microscopes.site_positions import SitePositions
-from openhcs_core.microscopes.wells import well_name
 from openhcs_core.microscopes.z_steps import z_step_of
 from openhcs_core.planes import PlaneKey
 from openhcs_core.storage import PlateSource
@@ -66,8 +65,8 @@ class CV8000Handler(MicroscopeHandler):
 
     def read_index(self, source: PlateSource) -> PlateIndex:
         """Read the list, scan its folder, open a few headers of each channel."""
-        path = _one_list(source)
-        found = _match_files(source, path)
+        path = one_list(source, find_lists(source, {_LIST.lower()}), _LIST)
+        found = _read_planes(source, path)
         measurement = read_measurement(source, path)
         images = sort_images(found.images)
         headers = HeaderReader(source)
@@ -103,78 +102,17 @@ class CV8000Handler(MicroscopeHandler):
         )
 
 
-@dataclass
-class _Found:
-    """The list's images, those that are there, and what else is in their folders."""
-
-    images: list[ImageFile] = field(default_factory=list)
-    acquisitions: dict[PlaneKey, Acquisition] = field(default_factory=dict)
-    surplus: tuple[str, ...] = ()
-    warnings: list[str] = field(default_factory=list)
-
-
-def _one_list(source: PlateSource) -> str:
-    paths = find_lists(source, {_LIST.lower()})
-    if not paths:
-        raise InputDataError(
-            f"{source.name} has no {_LIST}, in this folder or below; give the folder of one "
-            "measurement"
-        )
-    if len(paths) > 1:
-        raise InputDataError(
-            f"{source.name} has several lists of images: {', '.join(paths[:6])}; expected one "
-            "measurement. Give the folder of a single one"
-        )
-    return paths[0]
-
-
-def _match_files(source: PlateSource, path: str) -> _Found:
-    """Find each image of the list in its folder."""
-    where = source.where(path)
-    files = ListedFiles(source, path)
-    found = _Found()
-    wells: dict[tuple[int, int], str] = {}
-    names: dict[str, PlaneKey] = {}
-    errors = 0
-    for record in read_records(source, path):
-        if record is None:
-            errors += 1
-            continue
-        key, acquisition, name = _plane(record, wells, where)
-        if key in found.acquisitions:
-            raise InputDataError(
-                f"{where} lists several images of well {key.well} field {key.site} channel "
-                f"{key.channel} plane {key.z_index} time {key.timepoint}, {name} among them; "
-                "expected one action and timeline a channel. Export them apart"
-            )
-        if names.setdefault(name, key) is not key:
-            raise InputDataError(f"{where} lists {name} twice; expected one plane a file")
-        found.acquisitions[key] = acquisition
-        status = files.find(name)
-        if status is not None:
-            found.images.append(
-                ImageFile(key, files.folder + name, status.st_size, status.st_mtime_ns)
-            )
-    found.warnings = files.warnings
+def _read_planes(source: PlateSource, path: str) -> FoundPlanes:
+    """Read the list and find its images."""
+    planes, errors = read_records(source, path)
+    hint = "expected one action and timeline a channel. Export them apart"
+    found = find_planes(source, path, planes, hint)
     if errors:
         found.warnings.append(f"{path} has {errors} records of errors during the measurement")
-    surplus = files.surplus(names.keys())
-    found.surplus = tuple(p for p in surplus if not _CALIBRATION.fullmatch(p.rpartition("/")[2]))
+    found.surplus = tuple(
+        name for name in found.surplus if not _CALIBRATION.fullmatch(name.rpartition("/")[2])
+    )
     return found
-
-
-def _plane(
-    record: Record, wells: dict[tuple[int, int], str], where: str
-) -> tuple[PlaneKey, Acquisition, str]:
-    place = (record.row, record.column)
-    if place not in wells:
-        try:
-            wells[place] = well_name(*place)
-        except ValueError as error:
-            raise InputDataError(f"{where}: {error}") from error
-    key = PlaneKey(wells[place], record.site, str(record.channel), record.plane, record.timepoint)
-    y_um = None if record.y_um is None else 0.0 - record.y_um  # the instrument's grows upwards
-    return key, Acquisition(record.x_um, y_um, record.z_um, record.acquired), record.name
 
 
 def _with_light(channel: ChannelInfo, known: Mapping[str, YokogawaChannel]) -> ChannelInfo:

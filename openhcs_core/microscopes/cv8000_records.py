@@ -1,107 +1,65 @@
 """``MeasurementData.mlf``: every image that a CellVoyager took, one record each."""
 
 import re
-from collections.abc import Iterator, Sequence
 from html import unescape
-from typing import NamedTuple
 
 from openhcs_core.errors import InputDataError
-from openhcs_core.microscopes.numbers import finite
-from openhcs_core.microscopes.xml_ import stream_xml
+from openhcs_core.microscopes.listed_planes import Lengths, ListedPlane, Numbers, bad_numbers
+from openhcs_core.microscopes.plate_index import Acquisition
+from openhcs_core.microscopes.xml_rows import RowKind, XmlRows, split_attributes
 from openhcs_core.storage import PlateSource
 
-_RECORD = re.compile(rb"<(?:[\w.-]+:)?MeasurementRecord\s([^<>]*)>([^<]*)")
-_NUMBERS = ("Row", "Column", "TimePoint", "FieldIndex", "ZIndex", "Ch")
-_OTHERS = ("X", "Y", "Z", "Time")
-_MOST = 1_000_000
-_MAX_RECORD_BYTES = 1 << 16
+_NUMBERS = ("Row", "Column", "FieldIndex", "Ch", "ZIndex", "TimePoint")
+_TEXT = "text"
 
 
-class Record(NamedTuple):
-    """One image; numbers are the instrument's, from 1, and lengths in µm as it writes them."""
-
-    row: int
-    column: int
-    timepoint: int
-    site: int
-    plane: int
-    channel: int
-    x_um: float | None
-    y_um: float | None
-    z_um: float | None
-    acquired: str | None
-    name: str
+def _name(before: str) -> str:
+    """Return an attribute's name without its namespace; `_TEXT` for what a record holds."""
+    if before.endswith('="'):
+        return before[:-2].split()[-1].rpartition(":")[2]
+    return _TEXT if before.endswith('">') else ""
 
 
-def read_records(source: PlateSource, path: str) -> Iterator[Record | None]:
-    """Yield the images of a list, and None for each error that it records instead.
+_RECORDS = RowKind(
+    what="a record",
+    end=re.compile(
+        r"</(?:[\w.-]+:)?MeasurementRecord>|<(?:[\w.-]+:)?MeasurementRecord\s[^<>]*/>", re.ASCII
+    ),
+    end_of_list="",
+    wanted=("Type", *_NUMBERS, "X", "Y", "Z", "Time", _TEXT),
+    split=split_attributes,
+    name=_name,
+)
+
+
+def read_records(source: PlateSource, path: str) -> tuple[list[ListedPlane], int]:
+    """Return the images of a list, and how many errors it records instead.
 
     Raises
     ------
     InputDataError
         It is not such a list, not to be trusted, or says of an image what cannot be.
     """
-    where = source.where(path)
-    reader = _RecordReader(where)
-    rest, is_list = b"", False
-    for piece in stream_xml(source, path):
-        rest += piece
-        is_list = is_list or b"MeasurementData" in rest
-        if len(rest) > len(piece) + _MAX_RECORD_BYTES:
-            raise InputDataError(f"{where} has a record of more than {_MAX_RECORD_BYTES} bytes")
-        cut = rest.rfind(b"<")  # what is before it is complete, text included
-        for match in _RECORD.finditer(rest, 0, cut):
-            yield reader.read(*match.groups())
-        rest = rest[cut:]
-    if not is_list:
+    where, rows = source.where(path), XmlRows(source, path, _RECORDS)
+    if rows.head("MeasurementData") is None:
         raise InputDataError(f"{where} is no list of images: it has no MeasurementData")
-
-
-class _RecordReader:
-    """Reads records; one program writes the same attributes in the same order in all."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-        self._layouts: dict[tuple[bytes, ...], list[int | None]] = {}
-
-    def read(self, attributes: bytes, text: bytes) -> Record | None:
-        """Return one record; None for one that is no image's."""
-        parts = attributes.split(b'"')
-        names = tuple(parts[::2])
-        places = self._layouts.get(names)
-        if places is None:
-            places = self._layouts[names] = self._learn(names)
-        values = [b"" if place is None else parts[place] for place in places]
-        if values[0] != b"IMG":
-            return None
-        return self._record(values[1:], text)
-
-    def _learn(self, names: Sequence[bytes]) -> list[int | None]:
-        found = {
-            name.strip().rstrip(b"= ").rpartition(b":")[2].decode("utf-8", "replace"): 2 * n + 1
-            for n, name in enumerate(names[:-1])
-        }
-        return [found.get(name) for name in ("Type", *_NUMBERS, *_OTHERS)]
-
-    def _record(self, values: Sequence[bytes], text: bytes) -> Record:
-        name = unescape(text.decode("utf-8", errors="replace")).strip()
-        count = len(_NUMBERS)
+    planes: list[ListedPlane] = []
+    errors, number, new = 0, Numbers(), tuple.__new__
+    xs, ys, zs = Lengths(), Lengths(is_upwards=True), Lengths()
+    for _, (kind, row, column, site, channel, plane, time, x, y, z, acquired, text) in rows.rows():
+        if kind != "IMG":
+            errors += 1
+            continue
+        name = text.strip()
+        name = unescape(name) if "&" in name else name
         try:
-            numbers = [int(value) for value in values[:count]]
-        except ValueError:
-            numbers = [-1]
-        if min(numbers) < 0 or max(numbers) > _MOST or not name:
-            found = ", ".join(
-                f"{key} {value.decode(errors='replace')!r}"
-                for key, value in zip(_NUMBERS, values[:count], strict=True)
-            )
-            raise InputDataError(
-                f"{self._where}: a record of the image {name!r} has {found}; expected a name and "
-                f"whole numbers up to {_MOST}"
-            )
-        row, column, timepoint, site, plane, channel = numbers
-        x, y, z, acquired = values[count:]
-        return Record(
-            row, column, timepoint, site, plane, channel,
-            finite(x), finite(y), finite(z), acquired.decode("utf-8", "replace") or None, name,
-        )  # fmt: skip
+            numbers = (number[row], number[column], number[site], str(number[channel]))
+            place = (number[plane], number[time], name)
+        except ValueError as error:
+            texts = (row, column, site, channel, plane, time)
+            raise bad_numbers(where, _NUMBERS, texts, name) from error
+        if not name:
+            raise InputDataError(f"{where}: a record of an image names no file; expected a name")
+        acquisition = new(Acquisition, (xs[x], ys[y], zs[z], acquired or None, None))
+        planes.append(new(ListedPlane, (*numbers, *place, acquisition)))
+    return planes, errors

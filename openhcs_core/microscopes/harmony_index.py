@@ -5,58 +5,30 @@ and V7 once in a map. A Sonata (Operetta CLS) names itself in lists of V5 and V6
 profiles are passed over.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import unescape
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from openhcs_core.errors import InputDataError
+from openhcs_core.microscopes.listed_planes import Lengths, ListedPlane, Numbers, bad_numbers
 from openhcs_core.microscopes.numbers import finite
 from openhcs_core.microscopes.plate_index import Acquisition
-from openhcs_core.microscopes.xml_ import local_name, parse_xml, stream_xml
+from openhcs_core.microscopes.xml_ import MAX_XML_BYTES, local_name, parse_xml
+from openhcs_core.microscopes.xml_rows import RowForm, RowKind, XmlRows, split_texts
 from openhcs_core.storage import PlateSource
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element  # the type alone
 
 ROOT_TAG = "EvaluationInputData"
-_MAX_IMAGE_BYTES = 1 << 16
-_MAX_LAYOUTS = 16
-_MOST = 1_000_000
-_IMAGES, _IMAGE_END = b"<Images>", b"</Image>"
 _NEEDED = ("URL", "Row", "Col", "FieldID", "PlaneID", "TimepointID", "ChannelID")
 _LENGTHS = ("PositionX", "PositionY", "PositionZ", "AbsPositionZ")
+_UPWARDS = "PositionY"
 _TAGS = (*_NEEDED, "State", "AbsTime", *_LENGTHS)
 _UM = {"m": 1e6, "mm": 1e3, "um": 1.0, "µm": 1.0, "nm": 1e-3}
 _NM = {"nm": 1.0, "m": 1e9, "um": 1e3}
-
-
-class ListedImage(NamedTuple):
-    """One image of the list, with the numbers that the list gives.
-
-    Attributes
-    ----------
-    row, column, site, plane, timepoint : int
-        The list's: rows and columns from 1, time points from 0 or 1.
-    channel : str
-        Its number.
-    url : str
-        The file, relative to the list's folder; empty where the instrument recorded none.
-    is_ok : bool
-        Whether the instrument says so.
-    acquisition : Acquisition
-        Where and when.
-    """
-
-    row: int
-    column: int
-    site: int
-    channel: str
-    plane: int
-    timepoint: int
-    url: str
-    is_ok: bool
-    acquisition: Acquisition
 
 
 @dataclass(frozen=True)
@@ -80,13 +52,16 @@ class HarmonyIndex:
         Row and column, from 1, of the plate's measured wells.
     channels : dict of str to HarmonyChannel
         By number.
-    images : list of ListedImage
+    planes : list of ListedPlane
         In the list's order.
+    failed : int
+        Images of which the instrument says that they are not Ok.
     """
 
     wells: list[tuple[int, int]] = field(default_factory=list)
     channels: dict[str, HarmonyChannel] = field(default_factory=dict)
-    images: list[ListedImage] = field(default_factory=list)
+    planes: list[ListedPlane] = field(default_factory=list)
+    failed: int = 0
 
 
 def read_harmony_index(source: PlateSource, path: str) -> HarmonyIndex:
@@ -97,46 +72,32 @@ def read_harmony_index(source: PlateSource, path: str) -> HarmonyIndex:
     InputDataError
         It is not such a list, not to be trusted, or says of an image what cannot be.
     """
-    where = source.where(path)
-    pieces = stream_xml(source, path)
-    head, rest = _read_head(pieces, where)
-    index = _parse_head(head, where)
-    reader = _ImageReader(where)
-    for block in _blocks(rest, pieces, where):
-        image = reader.read(block)
-        index.images.append(image)
-        if image.channel not in index.channels:
-            index.channels[image.channel] = _describe(reader.parse(block))
+    where, rows = source.where(path), XmlRows(source, path, _IMAGES)
+    head = rows.head("<Images>")
+    if head is None:
+        return _without_images(source, path)
+    index = _parse_head(head.encode(), where)
+    reader = _PlaneReader(where)
+    for form, values in rows.rows():
+        index.planes.append(reader.read(form, values))
+        channel = index.planes[-1].channel
+        if channel not in index.channels:
+            root = parse_xml(rows.row.strip().encode(), where)
+            index.channels[channel] = _describe({local_name(child.tag): child for child in root})
+    index.failed = reader.failed
     return index
 
 
-def _read_head(pieces: Iterator[bytes], where: str) -> tuple[bytes, bytes]:
-    """Return what lies before and behind the beginning of the list of images."""
-    head = b""
-    for piece in pieces:
-        head += piece
-        before, tag, behind = head.partition(_IMAGES)
-        if tag:
-            return before, behind
+def _without_images(source: PlateSource, path: str) -> HarmonyIndex:
+    """Return what a list says that names no image."""
+    where = source.where(path)
+    head = source.read(path, MAX_XML_BYTES + 1)
     if b"<Images />" in head or b"<Images/>" in head:
-        return head, b""
+        return _parse_head(head, where)
     raise InputDataError(
         f"{where} has no <Images>: it is not a list of images that Harmony wrote; give the folder "
         "of a measurement with its Index.xml or Index.idx.xml"
     )
-
-
-def _blocks(rest: bytes, pieces: Iterator[bytes], where: str) -> Iterator[bytes]:
-    """Yield the text of each image; what lies behind the last is none."""
-    while True:
-        *blocks, rest = rest.split(_IMAGE_END)
-        yield from blocks
-        piece = next(pieces, None)
-        if piece is None:
-            return
-        if len(rest) > _MAX_IMAGE_BYTES and b"</Images>" not in rest:
-            raise InputDataError(f"{where} has an image of more than {_MAX_IMAGE_BYTES} bytes")
-        rest += piece
 
 
 def _parse_head(head: bytes, where: str) -> HarmonyIndex:
@@ -193,137 +154,81 @@ def _scaled(values: "Mapping[str, Element]", tag: str, scales: Mapping[str, floa
     return None if number is None else number * scales[element.get("Unit", "")]
 
 
-class _Layout(NamedTuple):
-    """Where the values of an image are among the pieces between ``<``.
-
-    One program writes all images of a list: the same tags, with the same attributes, in the same
-    order. That is checked for each value, and learnt anew where it differs.
-
-    Attributes
-    ----------
-    piece_count : int
-        Pieces of an image.
-    places : list of (int, bytes, int)
-        Of each tag of ``_TAGS``: which piece, how it begins, and how long that is.
-    scales : list of float
-        µm per unit of each of ``_LENGTHS``.
-    """
-
-    piece_count: int
-    places: list[tuple[int, bytes, int]]
-    scales: list[float]
-
-    def values(self, pieces: list[bytes]) -> list[bytes] | None:
-        """Return the texts of ``_TAGS``; None where an image is of another layout."""
-        if len(pieces) != self.piece_count:
-            return None
-        found = []
-        for place, begin, size in self.places:  # 1e6 times
-            piece = pieces[place]
-            if piece[:size] != begin:
-                return None
-            found.append(piece[size:])
-        return found
-
-
-class _ImageReader:
-    """Reads the text of one image after the other."""
+class _PlaneReader:
+    """Reads the values of one image after the other."""
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._layouts: list[_Layout] = []
-        self._lengths: dict[tuple[bytes, float], float | None] = {}  # grids repeat them
+        self._form: RowForm | None = None
+        self._number = Numbers()
+        self._lengths = dict[tuple[float, bool], Lengths]()
+        self._of_form: list[Lengths] = []
+        self.failed = 0
 
-    def read(self, block: bytes) -> ListedImage:
+    def read(self, form: RowForm, values: tuple[str, ...]) -> ListedPlane:
         """Return what the list says of an image."""
-        pieces = block.split(b"<")
-        for layout in self._layouts:
-            values = layout.values(pieces)
-            if values is not None:
-                return self._image(values, layout.scales)
-        layout = self._learn(pieces)
-        self._layouts = [layout, *self._layouts[: _MAX_LAYOUTS - 1]]
-        values = layout.values(pieces)
-        assert values is not None
-        return self._image(values, layout.scales)
-
-    def parse(self, block: bytes) -> "dict[str, Element]":
-        """Return all that the list says of an image."""
-        text = block.decode("utf-8", errors="replace").strip()
-        root = parse_xml(f"{text}</Image>".encode(), self._where)
-        return {local_name(child.tag): child for child in root}
-
-    def _learn(self, pieces: list[bytes]) -> _Layout:
-        places = dict.fromkeys(_TAGS, (0, b"", 0))
-        scales = dict.fromkeys(_LENGTHS, 0.0)
-        for place, piece in enumerate(pieces):
-            begin, end, _ = piece.partition(b">")
-            name = begin.partition(b" ")[0].rstrip(b"/").decode("utf-8", errors="replace")
-            is_empty = begin.endswith(b"/") and name != "URL"  # an image that was not recorded
-            if name not in places or not end or is_empty:
-                continue
-            if places[name][1]:
-                raise InputDataError(f"{self._where}: an image has two {name}; expected one")
-            places[name] = (place, begin + end, len(begin) + 1)
-            if name in scales:
-                scales[name] = _UM.get(_attribute(begin, b"Unit"), 0.0)
-            if name == "URL" and _attribute(begin, b"BufferNo") not in {"", "0"}:
-                raise InputDataError(
-                    f"{self._where}: images lie in pages of one file ({begin.decode()}); expected "
-                    "one plane a file. Export single planes"
-                )
-        missing = [name for name in _NEEDED if not places[name][1]]
-        if missing:
-            text = b"<".join(pieces).strip()[:80].decode("utf-8", errors="replace")
-            raise InputDataError(
-                f"{self._where}: an image has no {', '.join(missing)}: {text!r}…; copy the file "
-                "from the instrument again"
-            )
-        # absent ones: the first piece begins with nothing, and is white space
-        return _Layout(len(pieces), list(places.values()), list(scales.values()))
-
-    def _image(self, values: list[bytes], scales: list[float]) -> ListedImage:
-        url, row, column, site, plane, timepoint, channel, state, acquired, *lengths = values
+        if form is not self._form:
+            self._check(form, values)
+        url, row, column, site, plane, time, channel, state, acquired, x, y, z, stage_z = values
+        xs, ys, zs, stage_zs = self._of_form
+        number, new = self._number, tuple.__new__
+        if state != "Ok" and state.strip().lower() not in {"ok", ""}:
+            self.failed += 1
+        where = new(Acquisition, (xs[x], ys[y], zs[z], _text(acquired) or None, stage_zs[stage_z]))
         try:
-            numbers = [int(number) for number in (row, column, site, plane, timepoint, channel)]
-        except ValueError:
-            numbers = [-1]
-        if min(numbers) < 0 or max(numbers) > _MOST:
+            place = (number[row], number[column], number[site], str(number[channel]))
+            return new(ListedPlane, (*place, number[plane], number[time], _text(url), where))
+        except ValueError as error:
+            raise bad_numbers(self._where, _NEEDED[1:], values[1:7], _text(url)) from error
+
+    def _check(self, form: RowForm, values: tuple[str, ...]) -> None:
+        """Learn the units of a form; refuse what is no image of one plane."""
+        missing = [name for name in _NEEDED if name not in form.tags]
+        if missing:
             raise InputDataError(
-                f"{self._where}: an image has {b', '.join(values[1:7]).decode(errors='replace')!r} "
-                f"for {', '.join(_NEEDED[1:])}; expected whole numbers up to {_MOST}"
+                f"{self._where}: an image has no {', '.join(missing)}: {values[0]!r}; copy the "
+                "file from the instrument again"
             )
-        x, y, z, stage_z = [
-            self._length(text, scale) for text, scale in zip(lengths, scales, strict=True)
+        if _attribute(form.tags["URL"], "BufferNo") not in {"", "0"}:
+            raise InputDataError(
+                f"{self._where}: images lie in pages of one file ({form.tags['URL']}); expected "
+                "one plane a file. Export single planes"
+            )
+        units = [_attribute(form.tags.get(name, ""), "Unit") for name in _LENGTHS]
+        keys = [
+            (_UM.get(unit, 0.0), name == _UPWARDS)
+            for unit, name in zip(units, _LENGTHS, strict=True)
         ]
-        where = Acquisition(x, None if y is None else 0.0 - y, z, _text(acquired) or None, stage_z)
-        is_ok = state.strip().lower() in {b"ok", b""}
-        row_number, column_number, site_number, plane_number, time, channel_number = numbers
-        return ListedImage(
-            row_number,
-            column_number,
-            site_number,
-            str(channel_number),
-            plane_number,
-            time,
-            _text(url),
-            is_ok,
-            where,
-        )
-
-    def _length(self, text: bytes, scale: float) -> float | None:
-        """Return a length in µm, without the last digits that only the change of unit made."""
-        if (text, scale) not in self._lengths:
-            number = finite(text) if scale else None
-            self._lengths[text, scale] = None if number is None else round(number * scale, 6)
-        return self._lengths[text, scale]
+        self._of_form = [
+            self._lengths.setdefault(key, Lengths(key[0], is_upwards=key[1])) for key in keys
+        ]
+        self._form = form
 
 
-def _attribute(tag: bytes, name: bytes) -> str:
+def _name(tag: str) -> str:
+    """Return the name of a tag that begins a value.
+
+    A file without a name is one too: of an image that was not recorded.
+    """
+    name = tag[1:-1].rstrip("/").partition(" ")[0]
+    return "" if tag.endswith("/>") and name != "URL" else name
+
+
+_IMAGES = RowKind(
+    what="an image",
+    end=re.compile("</Image>"),
+    end_of_list="</Images>",
+    wanted=_TAGS,
+    split=split_texts,
+    name=_name,
+)
+
+
+def _attribute(tag: str, name: str) -> str:
     """Return an attribute's text as XML writers write it; empty without it."""
-    return tag.partition(b" " + name + b'="')[2].partition(b'"')[0].decode("utf-8", "replace")
+    return tag.partition(f' {name}="')[2].partition('"')[0]
 
 
-def _text(raw: bytes) -> str:
-    text = raw.decode("utf-8", errors="replace").strip()
+def _text(raw: str) -> str:
+    text = raw.strip()
     return unescape(text) if "&" in text else text

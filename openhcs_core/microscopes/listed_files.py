@@ -7,6 +7,7 @@ from openhcs_core.storage import Entry, PlateSource, is_folder
 from openhcs_core.storage.plate_source import FileStatus, is_inside
 
 TIFF_ENDINGS = (".tif", ".tiff")
+_LAST_LETTERS = {ending[-4:] for ending in TIFF_ENDINGS}
 _MOST_FOLDERS = 200
 
 
@@ -98,10 +99,15 @@ def find_lists(source: PlateSource, names: Collection[str], depth: int = 3) -> l
             seen += 1
             if seen > _MOST_FOLDERS:
                 break
-            for entry in sorted(source.list_folder(folder), key=lambda entry: entry.name):
+            entries = [
+                entry
+                for entry in source.list_folder(folder)  # 1e6 of them are images
+                if entry.name[-4:].lower() not in _LAST_LETTERS
+            ]
+            for entry in sorted(entries, key=lambda entry: entry.name):
                 if entry.name.lower() in names:
                     found.append(folder + entry.name)
-                elif not entry.name.lower().endswith(TIFF_ENDINGS) and is_folder(entry):
+                elif is_folder(entry):
                     below.append(f"{folder}{entry.name}/")
         if found:
             return found

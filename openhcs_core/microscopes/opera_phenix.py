@@ -2,26 +2,29 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes.base import FilenameParts, MicroscopeHandler
 from openhcs_core.microscopes.completeness import find_missing
 from openhcs_core.microscopes.harmony_index import (
     ROOT_TAG,
     HarmonyChannel,
     HarmonyIndex,
-    ListedImage,
     read_harmony_index,
 )
 from openhcs_core.microscopes.image_order import sort_images
-from openhcs_core.microscopes.listed_files import ListedFiles, find_lists
-from openhcs_core.microscopes.plate_index import Acquisition, ChannelInfo, ImageFile, PlateIndex
+from openhcs_core.microscopes.listed_files import find_lists
+from openhcs_core.microscopes.listed_planes import (
+    FoundPlanes,
+    find_planes,
+    listed_well,
+    one_list,
+)
+from openhcs_core.microscopes.plate_index import ChannelInfo, PlateIndex
 from openhcs_core.microscopes.samples import HeaderReader, describe_channels
 from openhcs_core.microscopes.site_positions import SitePositions
 from openhcs_core.microscopes.wells import well_name
 from openhcs_core.microscopes.z_steps import z_step_of
-from openhcs_core.planes import PlaneKey
 from openhcs_core.storage import PlateSource
 
 _LIST_NAMES = frozenset({"index.xml", "index.idx.xml", "index.ref.xml"})
@@ -66,9 +69,10 @@ class OperaPhenixHandler(MicroscopeHandler):
 
     def read_index(self, source: PlateSource) -> PlateIndex:
         """Read the list, scan its folder, open a few headers of each channel."""
-        path = _one_list(source)
+        path = one_list(source, _find_lists(source), f"{_LISTS} of Harmony")
         listed = read_harmony_index(source, path)
-        found = _match_files(source, path, listed)
+        found = _find_planes(source, path, listed)
+        wells = [listed_well(*place, source.where(path)) for place in listed.wells]
         images = sort_images(found.images)
         headers = HeaderReader(source)
         names = {id_: c.name for id_, c in listed.channels.items() if c.name}
@@ -82,7 +86,7 @@ class OperaPhenixHandler(MicroscopeHandler):
             parser=self.parser_name,
             images=images,
             channels=tuple(_with_light(channel, listed.channels) for channel in channels),
-            missing=find_missing(images, found.wells, (), found.acquisitions.keys()),
+            missing=find_missing(images, wells, (), found.acquisitions.keys()),
             pixel_size_um=pixel_size_um,
             z_step_um=z_step_um,
             grid_dimensions=positions.dimensions,
@@ -102,17 +106,6 @@ class OperaPhenixHandler(MicroscopeHandler):
         )
 
 
-@dataclass
-class _Found:
-    """The list's images, those that are there, and what else is in their folders."""
-
-    images: list[ImageFile]
-    acquisitions: dict[PlaneKey, Acquisition]
-    wells: list[str]
-    surplus: tuple[str, ...]
-    warnings: list[str]
-
-
 def _find_lists(source: PlateSource) -> list[str]:
     return [path for path in find_lists(source, _LIST_NAMES) if _is_list(source, path)]
 
@@ -121,87 +114,18 @@ def _is_list(source: PlateSource, path: str) -> bool:
     return ROOT_TAG.encode() in source.read(path, 1024)
 
 
-def _one_list(source: PlateSource) -> str:
-    paths = _find_lists(source)
-    if not paths:
-        raise InputDataError(
-            f"{source.name} has no {_LISTS} of Harmony, in this folder or below; give the folder "
-            "of one measurement"
-        )
-    if len(paths) > 1:
-        raise InputDataError(
-            f"{source.name} has several lists of images: {', '.join(paths[:6])}; expected one "
-            "measurement. Give the folder of a single one, or move a list away"
-        )
-    return paths[0]
-
-
-def _match_files(source: PlateSource, path: str, listed: HarmonyIndex) -> _Found:
+def _find_planes(source: PlateSource, path: str, listed: HarmonyIndex) -> FoundPlanes:
     """Find each image of the list in its folder."""
-    where = source.where(path)
-    files = ListedFiles(source, path)
-    first_time, first_plane = (_first(listed.images, part) for part in ("timepoint", "plane"))
-    names: dict[tuple[int, int], str] = {}
-    images: list[ImageFile] = []
-    acquisitions: dict[PlaneKey, Acquisition] = {}
-    paths: dict[str, PlaneKey] = {}
-    failed = unrecorded = 0
-    for image in listed.images:
-        place = (image.row, image.column)
-        if place not in names:
-            names[place] = _well(place, where)
-        key = PlaneKey(
-            names[place],
-            image.site,
-            image.channel,
-            image.plane + first_plane,
-            image.timepoint + first_time,
+    hint = "fluorescence lifetimes or sequences are not read. Export one image a plane"
+    found = find_planes(source, path, listed.planes, hint)
+    if listed.failed:
+        found.warnings.append(f"{path} says of {listed.failed} images that they are not Ok")
+    if found.unrecorded:
+        found.warnings.append(
+            f"{path} names no file for {found.unrecorded} images: none was recorded; they are "
+            "missing"
         )
-        if key in acquisitions:
-            raise _same_plane_error(where, key, image)
-        acquisitions[key] = image.acquisition
-        failed += not image.is_ok
-        if not image.url:
-            unrecorded += 1
-            continue
-        if paths.setdefault(image.url, key) is not key:
-            raise InputDataError(
-                f"{where} says that {image.url} is {paths[image.url].filename} and {key.filename}; "
-                "expected one plane a file"
-            )
-        status = files.find(image.url)
-        if status is not None:
-            images.append(
-                ImageFile(key, files.folder + image.url, status.st_size, status.st_mtime_ns)
-            )
-    warnings = files.warnings
-    if failed:
-        warnings = [*warnings, f"{path} says of {failed} images that they are not Ok"]
-    if unrecorded:
-        text = f"{path} names no file for {unrecorded} images: none was recorded; they are missing"
-        warnings = [*warnings, text]
-    wells = [_well(place, where) for place in listed.wells]
-    return _Found(images, acquisitions, wells, files.surplus(paths.keys()), warnings)
-
-
-def _first(images: Sequence[ListedImage], part: str) -> int:
-    """Return what is to be added to numbers so that none is 0."""
-    return 1 if any(getattr(image, part) == 0 for image in images) else 0
-
-
-def _well(place: tuple[int, int], where: str) -> str:
-    try:
-        return well_name(*place)
-    except ValueError as error:
-        raise InputDataError(f"{where}: {error}") from error
-
-
-def _same_plane_error(where: str, key: PlaneKey, image: ListedImage) -> InputDataError:
-    return InputDataError(
-        f"{where} lists several images of well {key.well} field {image.site} channel "
-        f"{image.channel} plane {image.plane} time {image.timepoint}, {image.url} among them: "
-        "fluorescence lifetimes or sequences are not read. Export one image a plane"
-    )
+    return found
 
 
 def _with_light(channel: ChannelInfo, listed: Mapping[str, HarmonyChannel]) -> ChannelInfo:

@@ -1,6 +1,6 @@
 """A few headers of a plate: enough to know what each channel's images look like."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -108,9 +108,9 @@ def describe_channels(
     InputDataError
         No sampled image of a channel is readable, or no form is the usual one.
     """
-    by_channel: dict[str, list[ImageFile]] = {}
+    by_channel: defaultdict[str, list[ImageFile]] = defaultdict(list)
     for image in images:
-        by_channel.setdefault(image.key.channel, []).append(image)
+        by_channel[image[0][2]].append(image)
     channels, warnings = [], []
     for channel in sorted(by_channel, key=int):
         (shape, dtype), odd = _usual_form(channel, by_channel[channel], headers)

@@ -31,7 +31,12 @@ class SitePositions:
         for (well, site, *_), (x, y, *_) in acquisitions.items():
             if x is None or y is None:
                 continue
-            x0, y0 = places.setdefault(site, (x, y))
+            place = places.get(site)
+            if place is None:
+                place = places[site] = (x, y)
+            x0, y0 = place
+            if x == x0 and y == y0:  # 1e6 times, mostly so
+                continue
             if abs(x - x0) > _SAME_PLACE_UM or abs(y - y0) > _SAME_PLACE_UM:
                 self.warnings.append(
                     f"site {site} lies elsewhere in well {well} than in others: there is no grid "

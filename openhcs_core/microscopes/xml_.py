@@ -1,10 +1,9 @@
 """XML that instruments write, read without trusting it.
 
-Small files are read by defusedxml. Lists of every image of a plate are a hundred MB: they pass
-through expat in pieces, which makes sure that they are XML and declare nothing.
+Small files are read by defusedxml. Lists of every image of a plate are a hundred MB:
+`xml_rows` reads them in pieces, with a parser from here.
 """
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, NoReturn
 from xml.parsers import expat  # declarations are refused below
 
@@ -20,8 +19,6 @@ MAX_XML_BYTES = 16 << 20
 MAX_LIST_BYTES = 2 << 30
 """Lists of a plate's images: about 1.7 kB an image at most."""
 
-_PIECE_BYTES = 1 << 20
-_BOM = b"\xef\xbb\xbf"
 _ENCODINGS = {None, "utf-8", "us-ascii", "ascii"}
 
 
@@ -50,11 +47,9 @@ def parse_xml(raw: bytes, where: str) -> "Element":
     try:
         root: Element = fromstring(raw, forbid_dtd=True)
     except DefusedXmlException as error:
-        raise _untrusted(where) from error
+        raise untrusted(where) from error
     except (ParseError, LookupError, ValueError) as error:  # the latter: unknown encodings
-        raise InputDataError(
-            f"{where} is not whole XML: {error}; copy it from the instrument again"
-        ) from error
+        raise broken_xml(where, error) from error
     return root
 
 
@@ -63,47 +58,26 @@ def read_xml(source: PlateSource, path: str) -> "Element":
     return parse_xml(source.read(path, MAX_XML_BYTES + 1), source.where(path))
 
 
+def broken_xml(where: str, problem: object) -> InputDataError:
+    """Return the error for a document that is not whole."""
+    return InputDataError(f"{where} is not whole XML: {problem}; copy it from the instrument again")
+
+
 def local_name(tag: str) -> str:
     """Return an element's or attribute's name without its namespace."""
     return tag.rpartition("}")[2]
 
 
-def stream_xml(source: PlateSource, path: str) -> Iterator[bytes]:
-    """Yield a long document in pieces, as UTF-8 without a byte order mark.
+def strict_parser(where: str) -> expat.XMLParserType:
+    """Return a parser of long documents.
 
-    ``<`` begins nothing but tags in them: what else it could begin is refused.
-
-    Raises
-    ------
-    InputDataError
-        It is too long, not XML, of another encoding, or has declarations, comments, CDATA or
-        processing instructions.
+    ``<`` begins nothing but tags in them: it refuses other encodings, declarations, comments, CDATA
+    and processing instructions with `InputDataError`.
     """
-    where = source.where(path)
-    parser = _strict_parser(where)
-    size_bytes = 0
-    try:
-        with source.open(path) as file:
-            while piece := file.read(_PIECE_BYTES):
-                size_bytes += len(piece)
-                if size_bytes > MAX_LIST_BYTES:
-                    raise InputDataError(f"{where} has more than {MAX_LIST_BYTES} bytes")
-                parser.Parse(piece, False)
-                yield piece.removeprefix(_BOM) if size_bytes == len(piece) else piece
-        parser.Parse(b"", True)
-    except expat.ExpatError as error:
-        raise InputDataError(
-            f"{where} is not whole XML: {error}; copy it from the instrument again"
-        ) from error
-    except OSError as error:
-        raise InputDataError(f"{where} cannot be read: {error.strerror or error}") from error
-
-
-def _strict_parser(where: str) -> expat.XMLParserType:
     parser = expat.ParserCreate()
 
     def refuse(*_: object) -> NoReturn:
-        raise _untrusted(where)
+        raise untrusted(where)
 
     def check_encoding(_: str, encoding: str | None, __: int) -> None:
         if (encoding.lower() if encoding else None) not in _ENCODINGS:
@@ -117,7 +91,8 @@ def _strict_parser(where: str) -> expat.XMLParserType:
     return parser
 
 
-def _untrusted(where: str) -> InputDataError:
+def untrusted(where: str) -> InputDataError:
+    """Return the error for a document that has what instruments never write."""
     return InputDataError(
         f"{where} declares a document type or entities, or has comments, which instruments never "
         "write; the file is not to be trusted. Copy it from the instrument again"

@@ -18,10 +18,14 @@ def z_step_of(acquisitions: Mapping[PlaneKey, Acquisition]) -> tuple[float | Non
     """
     stacks: dict[str, dict[int, float]] = {}
     fields: dict[str, tuple[str, int, int]] = {}
-    for key, (_, _, z_um, _, _) in acquisitions.items():
-        field = (key[0], key[1], key[4])
-        if z_um is not None and fields.setdefault(key[2], field) == field:
-            stacks.setdefault(key[2], {})[key[3]] = z_um
+    for (well, site, channel, plane, time), (_, _, z_um, _, _) in acquisitions.items():  # 1e6 times
+        if z_um is None:
+            continue
+        first = fields.get(channel)
+        if first is None:
+            first = fields[channel] = (well, site, time)
+        if site == first[1] and well == first[0] and time == first[2]:
+            stacks.setdefault(channel, {})[plane] = z_um
     steps = [
         abs(stack[after] - stack[before]) / (after - before)
         for stack in stacks.values()

@@ -206,7 +206,7 @@ def _edit(change):
         (lambda raw: raw.replace(b"<URL>r01", b"<URL>../../r01"), "not in the plate's folder"),
         (lambda raw: raw.replace(b"<URL>r01", b"<URL>/etc/r01"), "not in the plate's folder"),
         (lambda raw: raw.replace(b"<Row>1<", b"<Row>33<"), "row 33, column 1 is no well"),
-        (lambda raw: raw.replace(b"<Row>1<", b"<Row>one<"), "has 'one, 1, 1"),
+        (lambda raw: raw.replace(b"<Row>1<", b"<Row>one<"), "has Row 'one', Col '1'"),
         (lambda raw: raw.replace(b"<FieldID>1<", b"<FieldID>-1<"), "expected whole numbers"),
         (lambda raw: raw.replace(b"ChannelID>2<", b"ChannelID>1<"), "several images of well A01"),
         (lambda raw: raw.replace(b"ch2sk", b"ch1sk"), "expected one plane a file"),
