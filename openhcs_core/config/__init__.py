@@ -35,6 +35,7 @@ from openhcs_core.config.workflow import (
     WorkflowConfig,
 )
 from openhcs_core.config.yaml_ import KeyPath, LocatedDocument, load_yaml, render_key_path, validate
+from openhcs_core.config.zarr_plate import ZarrPlateConfig
 from openhcs_core.ground.environment import (
     GPU_VARIABLE,
     GPU_VARIABLES,
@@ -88,6 +89,7 @@ __all__ = [
     "ZarrChunkStrategy",
     "ZarrCompressor",
     "ZarrConfig",
+    "ZarrPlateConfig",
     "check_name",
     "compile_pattern",
     "config_levels",

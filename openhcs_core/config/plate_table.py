@@ -14,7 +14,7 @@ from openhcs_core.errors import ConfigError, located
 
 _NAME = "plate"
 _LISTS = frozenset({"wells", "exclude_wells"})
-_NESTED = frozenset({"generic", "defaults", "storage"})
+_NESTED = frozenset({"generic", "ome_zarr", "defaults", "storage"})
 _COLUMNS = (_NAME, *(name for name in PlateConfig.model_fields if name not in _NESTED))
 _MOST_BYTES = 4 * 2**20
 

@@ -11,6 +11,7 @@ from openhcs_core.config.base import FrozenModel
 from openhcs_core.config.generic import GenericConfig
 from openhcs_core.config.names import check_name, check_path
 from openhcs_core.config.storage import ImageStorageConfig, MaterializeConfig, VFSConfig
+from openhcs_core.config.zarr_plate import ZarrPlateConfig
 from openhcs_core.constants import Component
 from openhcs_core.planes import WELL_REGEX
 
@@ -149,6 +150,10 @@ class PlateConfig(FrozenModel):
         GenericConfig | None,
         Field(description="Of microscope generic: what file names say"),
     ] = None
+    ome_zarr: Annotated[
+        ZarrPlateConfig | None,
+        Field(description="Of microscope ome_zarr: which of the images in each well to take"),
+    ] = None
     wells: Annotated[
         WellSelection,
         Field(description='all, a list such as [A01, B02], or a rectangle "A01:C12"'),
@@ -179,6 +184,11 @@ class PlateConfig(FrozenModel):
             raise ValueError(
                 "microscope: generic and generic: {pattern: '{well}_{site}_{channel}.tif'} go "
                 "together; give both, or neither"
+            )
+        if self.ome_zarr is not None and self.microscope != "ome_zarr":
+            raise ValueError(
+                "ome_zarr: {…} says which images of an OME-Zarr plate to take; it goes with "
+                "microscope: ome_zarr"
             )
         return self
 

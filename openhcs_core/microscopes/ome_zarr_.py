@@ -3,16 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Self
 
+from openhcs_core.config import PlateConfig, ZarrPlateConfig
 from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes.base import MicroscopeHandler
 from openhcs_core.microscopes.completeness import find_missing
 from openhcs_core.microscopes.image_order import sort_images
 from openhcs_core.microscopes.ome_zarr_metadata import (
+    ALL_IMAGES,
     GROUP_FILES,
     ZarrGroup,
     ZarrImage,
     ZarrWell,
+    check_acquisition,
     find_plate,
     iterate_images,
     list_wells,
@@ -34,6 +38,13 @@ class OMEZarrHandler(MicroscopeHandler):
 
     name = "ome_zarr"
     parser_name = "OMEZarrMetadata"
+
+    def __init__(self, choice: ZarrPlateConfig = ALL_IMAGES) -> None:
+        self.choice = choice
+
+    def configured(self, settings: PlateConfig) -> Self:
+        """Return a handler that takes the images that the plate's section names."""
+        return self if settings.ome_zarr is None else type(self)(settings.ome_zarr)
 
     def find_evidence(self, source: PlateSource) -> str | None:
         """Return the plate's metadata."""
@@ -101,9 +112,10 @@ def index_zarr_plate(
     handler: OMEZarrHandler, source: PlateSource, root: str, plate: ZarrGroup
 ) -> PlateIndex:
     """Return the index of a plate whose planes `handler` tells."""
+    check_acquisition(source, plate, handler.choice)
     wells = list_wells(source, root, plate)
     found = _Gathered(wells=[well.name for well in wells])
-    for well, group, site, image in iterate_images(source, wells):
+    for well, group, site, image in iterate_images(source, wells, handler.choice):
         if group is not None:
             found.sites.add(site)
         if image is None:
@@ -119,8 +131,8 @@ def index_zarr_plate(
             )
     if not found.images:
         raise InputDataError(
-            f"{source.name}: none of the {len(wells)} wells in {plate.file} has an image; copy the "
-            "plate again"
+            f"{source.name}: none of the {len(wells)} wells in {plate.file} has an image that is "
+            "asked for; copy the plate again, or correct ome_zarr in the plate's section"
         )
     pixel_size_um, z_step_um, warnings = _scale(found.scales)
     return PlateIndex(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from openhcs_core.config import ZarrPlateConfig
 from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes.wells import well_name
 from openhcs_core.planes import row_number
@@ -27,6 +28,10 @@ _UM = {
 }  # fmt: skip
 _AXES = "tczyx"
 _MOST_WELLS = 1536
+_CHOOSE = "In the plate's section of the config, 'microscope: ome_zarr' and"
+
+ALL_IMAGES = ZarrPlateConfig()
+"""Every image that a plate lists is one of its fields."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,24 @@ def find_plate(source: PlateSource) -> tuple[str, ZarrGroup] | None:
     return plates[0] if plates else None
 
 
+def check_acquisition(source: PlateSource, group: ZarrGroup, choice: ZarrPlateConfig) -> None:
+    """Refuse a plate of several acquisitions unless one of them is chosen."""
+    acquisitions = _mapping(group.ome["plate"], source, group.file).get("acquisitions") or ()
+    if not isinstance(acquisitions, Sequence):
+        acquisitions = ()
+    known = [str(one.get("id")) for one in acquisitions if isinstance(one, Mapping)]
+    if choice.acquisition is None and len(known) > 1 and not choice.images:
+        raise InputDataError(
+            f"{source.where(group.file)} has {len(known)} acquisitions, {', '.join(known[:12])}; "
+            f"expected one. {_CHOOSE} 'ome_zarr: {{acquisition: {known[0]}}}' takes one"
+        )
+    if choice.acquisition is not None and known and str(choice.acquisition) not in known:
+        raise InputDataError(
+            f"{source.where(group.file)} has no acquisition {choice.acquisition}, which the config "
+            f"asks for; it has {', '.join(known[:12])}"
+        )
+
+
 def list_wells(source: PlateSource, root: str, group: ZarrGroup) -> list[ZarrWell]:
     """Return the wells that a plate lists.
 
@@ -149,11 +172,6 @@ def list_wells(source: PlateSource, root: str, group: ZarrGroup) -> list[ZarrWel
     """
     where = source.where(group.file)
     plate = _mapping(group.ome["plate"], source, group.file)
-    if len(plate.get("acquisitions") or ()) > 1:
-        raise InputDataError(
-            f"{where} has {len(plate['acquisitions'])} acquisitions; expected one. Write each as a "
-            "plate of its own"
-        )
     try:
         rows = [str(entry["name"]) for entry in plate["rows"]]
         columns = [str(entry["name"]) for entry in plate["columns"]]
@@ -176,18 +194,37 @@ def _well(
     row, column = path.split("/")[-2:]
     if "rowIndex" in entry and "columnIndex" in entry:
         row, column = rows[entry["rowIndex"]], columns[entry["columnIndex"]]
-    number = int(row) if row.isdigit() else row_number(row.upper()) + 1
-    return ZarrWell(well_name(number, int(column)), f"{root}/{path}" if root else path)
+    # positions that are no plate's are rows and columns from 0
+    number = int(row) + _first(rows) if row.isdigit() else row_number(row.upper()) + 1
+    name = well_name(number, int(column) + _first(columns))
+    return ZarrWell(name, f"{root}/{path}" if root else path)
 
 
-def list_fields(source: PlateSource, well: ZarrWell, group: ZarrGroup) -> dict[int, str]:
+def _first(names: Sequence[str]) -> int:
+    """Return what is to be added to numbers so that none is 0."""
+    return int(all(name.isdigit() for name in names) and any(int(name) == 0 for name in names))
+
+
+def list_fields(
+    source: PlateSource, well: ZarrWell, group: ZarrGroup, choice: ZarrPlateConfig = ALL_IMAGES
+) -> dict[int, str]:
     """Return the folder of each site: fields named by numbers count from the first possible one.
 
     Names that are no numbers are counted in their order.
+
+    Raises
+    ------
+    InputDataError
+        The list is damaged, leads out of the plate, or has several images of one field.
     """
     try:
-        paths = [str(image["path"]) for image in group.ome["well"]["images"]]
-    except (LookupError, TypeError) as error:
+        paths = [
+            str(image["path"])
+            for image in group.ome["well"]["images"]
+            if choice.acquisition is None
+            or str(image.get("acquisition", choice.acquisition)) == str(choice.acquisition)
+        ]
+    except (LookupError, TypeError, AttributeError) as error:
         raise InputDataError(
             f"{source.where(group.file)}: expected images of a well, found {error!r}; copy it again"
         ) from error
@@ -196,12 +233,27 @@ def list_fields(source: PlateSource, well: ZarrWell, group: ZarrGroup) -> dict[i
         raise InputDataError(
             f"{source.where(group.file)} lists the image {wrong[0]!r}, which is not in the plate"
         )
+    if choice.images:
+        paths = [path for path in paths if path in choice.images]
+    _check_versions(source.where(group.file), paths)
     own = group.own.get("fields")
     if isinstance(own, Mapping) and set(own.values()) == set(paths):
         return {int(site): f"{well.path}/{path}" for site, path in own.items()}
     if all(re.fullmatch("[0-9]{1,6}", path) for path in paths):
         return {int(path) + 1: f"{well.path}/{path}" for path in paths}
     return {number: f"{well.path}/{path}" for number, path in enumerate(paths, start=1)}
+
+
+def _check_versions(where: str, paths: Sequence[str]) -> None:
+    """Refuse a field and what was made of it: they would count as two fields."""
+    for path in paths:
+        others = [other for other in paths if other.startswith(f"{path}_")]
+        if others:
+            raise InputDataError(
+                f"{where} lists the images {path} and {', '.join(others[:6])}, which look like one "
+                f"field before and after processing; expected one image a field. {_CHOOSE} "
+                f"'ome_zarr: {{images: [{path!r}]}}' takes one"
+            )
 
 
 def read_image(source: PlateSource, folder: str) -> ZarrImage | None:
@@ -269,7 +321,7 @@ def _mapping(value: object, source: PlateSource, file: str) -> Mapping[str, Any]
 
 
 def iterate_images(
-    source: PlateSource, wells: Sequence[ZarrWell]
+    source: PlateSource, wells: Sequence[ZarrWell], choice: ZarrPlateConfig = ALL_IMAGES
 ) -> Iterator[tuple[ZarrWell, ZarrGroup | None, int, ZarrImage | None]]:
     """Yield each field of each well; None for a group of a well, or an image, that is not there."""
     for well in wells:
@@ -277,5 +329,5 @@ def iterate_images(
         if group is None:
             yield well, None, 0, None
             continue
-        for site, folder in list_fields(source, well, group).items():
+        for site, folder in list_fields(source, well, group, choice).items():
             yield well, group, site, read_image(source, folder)

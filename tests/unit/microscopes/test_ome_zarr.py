@@ -8,6 +8,7 @@ import fsspec
 import numpy as np
 import pytest
 
+from openhcs_core.config import PlateConfig, ZarrPlateConfig
 from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes import choose_handler, load_handler
 from openhcs_core.planes import PlaneKey
@@ -63,6 +64,75 @@ def test_names_scales_and_places_are_those_of_the_metadata(handler, plate, versi
     paths = {image.key: image.path for image in index.images}
     assert paths[PlaneKey("B12", 2, "1", 3, 1)] == "B/12/1/full/[0,2]"
     assert index.warnings == ()
+
+
+def test_rows_that_count_from_0_begin_with_row_a(handler, plate):
+    """As iohub writes positions of a microscope without a plate."""
+    for row, letter in enumerate("AB"):
+        (plate / letter).rename(plate / str(row))
+
+    def number(ome):
+        ome["plate"]["rows"] = [{"name": "0"}, {"name": "1"}]
+        for row, well in enumerate(ome["plate"]["wells"]):
+            well["path"] = f"{row}/{well['path'][2:]}"
+
+    _edit(plate, number)
+    index = handler.index(plate)
+    assert index.wells == ("A01", "B12")
+    assert {image.path.split("[")[0][:6] for image in index.images} == {
+        "0/1/0/",
+        "0/1/1/",
+        "1/12/0",
+        "1/12/1",
+    }
+
+
+def _configured(**choice):
+    settings = {"path": "p", "microscope": "ome_zarr", "ome_zarr": ZarrPlateConfig(**choice)}
+    return load_handler("ome_zarr", PlateConfig(**settings))
+
+
+def _as_cycles(plate):
+    """Make each well's two images one field in two cycles, as multiplexing does."""
+    _edit(plate, lambda ome: ome["plate"].update(acquisitions=[{"id": 0}, {"id": 3}]))
+    for folder in ("A/1", "B/12"):
+        for number, cycle in enumerate((0, 3)):
+            _edit(
+                plate / folder,
+                lambda ome, n=number, c=cycle: ome["well"]["images"][n].update(acquisition=c),
+            )
+
+
+def test_one_of_several_acquisitions_is_taken_by_name_and_none_by_guessing(handler, plate):
+    _as_cycles(plate)
+    with pytest.raises(
+        InputDataError, match=r"has 2 acquisitions, 0, 3; .*acquisition: 0"
+    ) as caught:
+        choose_handler("auto", plate).handler.index(plate)
+    assert str(plate) in str(caught.value)
+    index = _configured(acquisition=3).index(plate)
+    assert {image.path.split("/")[2] for image in index.images} == {"1"}
+    assert (len(index.images), index.sites, index.missing) == (2 * 2 * 3, (2,), ())
+    with pytest.raises(InputDataError, match="has no acquisition 1, which the config asks for"):
+        _configured(acquisition=1).index(plate)
+
+
+def test_a_field_and_what_was_made_of_it_are_not_two_fields(handler, plate):
+    for folder in ("A/1", "B/12"):
+        (plate / folder / "1").rename(plate / folder / "0_registered")
+        _edit(plate / folder, lambda ome: ome["well"]["images"][1].update(path="0_registered"))
+    with pytest.raises(InputDataError, match=r"images 0 and 0_registered, which look like one"):
+        handler.index(plate)
+    index = _configured(images=["0_registered"]).index(plate)
+    assert {image.path.split("/")[2] for image in index.images} == {"0_registered"}
+    assert (index.sites, index.missing) == ((1,), ())
+    with pytest.raises(InputDataError, match="has an image that is asked for"):
+        _configured(images=["no such"]).index(plate)
+
+
+def test_the_choice_of_images_is_of_ome_zarr_plates_alone():
+    with pytest.raises(ValueError, match="it goes with microscope: ome_zarr"):
+        PlateConfig(path="p", microscope="imagexpress", ome_zarr={"acquisition": 0})
 
 
 def test_the_folder_that_holds_the_store_is_the_plate_too(handler, plate):
