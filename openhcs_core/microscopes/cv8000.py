@@ -1,11 +1,11 @@
 """Yokogawa CellVoyager CV7000 and CV8000: ``MeasurementData.mlf`` and the files it names."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from openhcs_core.microscopes.base import FilenameParts, MicroscopeHandler
-from openhcs_core.microscopes.completeness import find_missing, undeclared_warnings
+from openhcs_core.microscopes.completeness import find_missing, plane_order, undeclared_warnings
 from openhcs_core.microscopes.cv8000_metadata import (
     Measurement,
     YokogawaChannel,
@@ -15,7 +15,7 @@ from openhcs_core.microscopes.cv8000_records import read_records
 from openhcs_core.microscopes.image_order import sort_images
 from openhcs_core.microscopes.listed_files import find_lists
 from openhcs_core.microscopes.listed_planes import FoundPlanes, find_planes, one_list
-from openhcs_core.microscopes.plate_index import Acquisition, ChannelInfo, PlateIndex
+from openhcs_core.microscopes.plate_index import Acquisition, ChannelInfo, ImageFile, PlateIndex
 from openhcs_core.microscopes.samples import HeaderReader, describe_channels
 from openhcs_core.microscopes.site_positions import SitePositions
 from openhcs_core.microscopes.z_steps import z_step_of
@@ -81,7 +81,7 @@ class CV8000Handler(MicroscopeHandler):
             parser=self.parser_name,
             images=images,
             channels=tuple(_with_light(channel, measurement.channels) for channel in channels),
-            missing=find_missing(images, measurement.wells, (), found.acquisitions.keys()),
+            missing=_find_missing(images, measurement, found.acquisitions),
             pixel_size_um=pixel_size_um,
             z_step_um=z_step_um,
             grid_dimensions=positions.dimensions,
@@ -105,7 +105,10 @@ class CV8000Handler(MicroscopeHandler):
 def _read_planes(source: PlateSource, path: str) -> FoundPlanes:
     """Read the list and find its images."""
     planes, errors = read_records(source, path)
-    hint = "expected one action and timeline a channel. Export them apart"
+    hint = (
+        "expected one action and timeline a channel. Name microscope generic and a pattern of one "
+        "of them, {_}_{well}_T{timepoint}F{site}L01A01Z{z_index}C{channel}.tif"
+    )
     found = find_planes(source, path, planes, hint)
     if errors:
         found.warnings.append(f"{path} has {errors} records of errors during the measurement")
@@ -113,6 +116,25 @@ def _read_planes(source: PlateSource, path: str) -> FoundPlanes:
         name for name in found.surplus if not _CALIBRATION.fullmatch(name.rpartition("/")[2])
     )
     return found
+
+
+def _find_missing(
+    images: Sequence[ImageFile],
+    measurement: Measurement,
+    listed: Mapping[PlaneKey, Acquisition],
+) -> tuple[PlaneKey, ...]:
+    """Return what is missing: a well should have the planes of the others of its timelines."""
+    groups = measurement.alike()
+    begun = {key.well for key in listed}
+    if len(groups) < 2 or not all(begun.intersection(group) for group in groups):
+        return find_missing(images, [well for wells in groups for well in wells], (), listed.keys())
+    chosen = {well for wells in groups for well in wells}
+    missing: list[PlaneKey] = []
+    for wells in [*groups, sorted(begun - chosen)]:
+        own = [image for image in images if image.key.well in wells]
+        declared = [key for key in listed if key.well in wells]
+        missing += find_missing(own, wells, (), declared)
+    return tuple(sorted(missing, key=plane_order))
 
 
 def _with_light(channel: ChannelInfo, known: Mapping[str, YokogawaChannel]) -> ChannelInfo:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from openhcs_core.errors import InputDataError
@@ -41,8 +42,8 @@ class Measurement:
         The file that declares counts, relative to the plate.
     channels : dict of str to YokogawaChannel
         By number.
-    wells : list of str
-        Selected wells.
+    timelines : list of list of str
+        Selected wells of each.
     counts : dict of str to int
         How many fields, z planes and time points.
     warnings : list of str
@@ -51,9 +52,17 @@ class Measurement:
 
     name: str
     channels: dict[str, YokogawaChannel] = field(default_factory=dict)
-    wells: list[str] = field(default_factory=list)
+    timelines: list[list[str]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+    def alike(self) -> list[list[str]]:
+        """Return the selected wells, those of the same timelines together."""
+        groups: dict[tuple[int, ...], list[str]] = {}
+        for well in dict.fromkeys(chain.from_iterable(self.timelines)):
+            of = tuple(n for n, wells in enumerate(self.timelines) if well in wells)
+            groups.setdefault(of, []).append(well)
+        return list(groups.values())
 
 
 def read_measurement(source: PlateSource, list_path: str) -> Measurement:
@@ -88,7 +97,9 @@ def read_measurement(source: PlateSource, list_path: str) -> Measurement:
             "channels have no names, and wells without any image go unseen"
         )
     measurement.channels = dict(_channels(detail, settings))
-    measurement.wells = _wells(settings, source.where(folder + settings_name))
+    where = source.where(folder + settings_name)
+    timelines = [element for element in settings if local_name(element.tag) == "Timeline"]
+    measurement.timelines = [_wells(timeline.iter(), where) for timeline in timelines]
     return measurement
 
 

@@ -47,7 +47,7 @@ class GenericHandler(MicroscopeHandler):
         """Return the first image that fits the pattern; None without a pattern."""
         if self._config is None or self._pattern is None:
             return None
-        files = _scan(source, self._pattern)
+        files = _scan(source, self._pattern, self._config)
         if not files.matched:
             return None
         first = min(file.path for file in files.matched)
@@ -71,7 +71,7 @@ class GenericHandler(MicroscopeHandler):
     def read_index(self, source: PlateSource) -> PlateIndex:
         """Scan the folders once, open a few headers of each channel."""
         pattern, config = self._settings()
-        files = _scan(source, pattern)
+        files = _scan(source, pattern, config)
         if not files.matched:
             raise _none_fits(source, config, files)
         parsed = [(file, _parse(file.match, config)) for file in files.matched]
@@ -141,9 +141,10 @@ class _Files:
     dangling: list[str] = field(default_factory=list)
 
 
-def _scan(source: PlateSource, pattern: re.Pattern[str]) -> _Files:
+def _scan(source: PlateSource, pattern: re.Pattern[str], config: GenericConfig) -> _Files:
     """Walk the folders once; a pattern with ``/`` is for paths, others for names."""
-    is_for_paths = "/" in pattern.pattern
+    # as it was given: what templates stand for says "but no /"
+    is_for_paths = "/" in config.pattern.replace("[^/]", "")
     found = _Files()
     pending, visited = [""], {source.folder_identity("")}
     while pending:

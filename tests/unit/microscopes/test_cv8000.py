@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import re
 import shutil
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from openhcs_core.config import PlateConfig
 from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes import choose_handler, load_handler
 
@@ -114,6 +116,34 @@ def test_missing_wells_and_images_and_surplus_ones_are_listed_exactly(handler, p
     assert "plate/x_D08_T0001F009L01A02Z04C02.tif" in index.surplus
 
 
+def test_wells_of_another_timeline_need_not_have_its_planes(handler, plate):
+    """A second timeline takes one channel, two planes and two fields of well F08 alone."""
+    folder = plate / "plate"
+    settings = folder / "Minimal-3C3W2S-FP2-stack.mes"
+    text = settings.read_text(encoding="utf-8-sig")
+    well = '<bts:TargetWell bts:Column="8" bts:Row="6">true</bts:TargetWell>'
+    begin, end = text.index("<bts:Timeline "), text.index("</bts:Timelapse>")
+    second = text[begin:end].replace(
+        'TargetWell bts:Column="8" bts:Row="4"', 'TargetWell bts:Column="8" bts:Row="6"'
+    )
+    second = second.replace('<bts:TargetWell bts:Column="3" bts:Row="5">true</bts:TargetWell>', "")
+    settings.write_text(text[:begin] + text[begin:end].replace(well, "") + second + text[end:])
+    path = folder / LIST
+    kept, gone = [], []
+    for line in path.read_text().splitlines(keepends=True):
+        other = "_F08_T" in line and re.search("F00[34]|Z0[34]|C02", line)
+        (gone if other else kept).append(line)
+    path.write_text("".join(kept))
+    assert len(gone) == 32 - 4
+    index = handler.index(plate)
+    assert index.missing == ()
+    assert sum(image.key.well == "F08" for image in index.images) == 4
+    (folder / next(i.path for i in index.images if i.key.well == "F08").rpartition("/")[2]).unlink()
+    path.write_text("".join(line for line in kept if "_E03_T0001F004L01A02Z04" not in line))
+    missing = [tuple(key) for key in handler.index(plate).missing]
+    assert missing == [("E03", 4, "2", 4, 1), ("F08", 1, "1", 1, 1)]
+
+
 @pytest.mark.parametrize(
     ("name", "warning"),
     [
@@ -162,6 +192,30 @@ def test_lists_that_cannot_be_are_refused(handler, plate, old, new, problem):
     with pytest.raises(InputDataError, match=problem) as caught:
         handler.index(plate)
     assert LIST in str(caught.value)
+
+
+def test_one_of_several_actions_of_a_channel_is_read_by_a_pattern(handler, plate):
+    """A second action took channel 1 again, in one plane: what the refusal says to do works."""
+    path = plate / "plate" / LIST
+    text = path.read_text()
+    twice = re.findall(r"<bts:M[^<]*Z01C01.tif</bts:MeasurementRecord>\n", text)
+    again = [line.replace("A01Z01C01", "A09Z01C01") for line in twice]
+    path.write_text(
+        text.replace("</bts:MeasurementData>", "".join(again) + "</bts:MeasurementData>")
+    )
+    for line in again:
+        name = line.partition(">")[2].partition("<")[0]
+        shutil.copy(plate / "plate" / name.replace("A09", "A01"), plate / "plate" / name)
+    with pytest.raises(InputDataError, match="several images of well D08") as caught:
+        handler.index(plate)
+    pattern = re.search(r"\{_\}_\S+\.tif", str(caught.value))[0]
+    settings = {"path": str(plate), "microscope": "generic"}
+    for action, count in (("A01", 48), ("A09", 12)):
+        generic = {"pattern": pattern.replace("A01", action)}
+        config = PlateConfig(**settings, generic=generic)
+        index = load_handler("generic", config).index(plate)
+        assert len(index.images) == count
+        assert (index.wells, index.sites) == (("D08", "E03", "F08"), (1, 2, 3, 4))
 
 
 def test_file_names_say_well_time_field_plane_and_channel(handler):

@@ -85,6 +85,22 @@ def test_patterns_of_many_forms(tmp_path, write_image, name, pattern, key):
     assert image.path == name
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "{_}_{well}_{channel}.tif",
+        r"[^/]+_(?P<well>[A-Z]\d+)_(?P<channel>[^/]+)\.tif",
+        "day {timepoint}/{_}_{well}_{channel}.tif",
+    ],
+)
+def test_a_pattern_is_of_names_in_any_folder_and_of_paths_if_it_has_one(
+    tmp_path, write_image, pattern
+):
+    write_image(tmp_path / "day 1" / "x_B02_DAPI.tif")
+    (image,) = _index(tmp_path, pattern).images
+    assert (image.key.well, image.path) == ("B02", "day 1/x_B02_DAPI.tif")
+
+
 def test_numbers_from_0_are_counted_from_1_and_others_stay(tmp_path, write_image):
     for z in (0, 1, 3):
         write_image(tmp_path / f"B02_z{z}_t5.tif")
