@@ -89,7 +89,8 @@ def aim_batches(
     longest_s = max((sum(well_s[step] for step in run) for run in runs), default=0.0)
     wells = max(1, min(len(request.wells), int(minutes * 60 / max(longest_s, _LEAST_S))))
     before = request.aimed
-    if before is not None and before.minutes == minutes and _is_near(before.wells, wells):
+    is_kept = before is not None and (request.keeps_aim or _is_near(before.wells, wells))
+    if before is not None and before.minutes == minutes and is_kept:
         return before
     return BatchAim(minutes=minutes, wells=wells)
 

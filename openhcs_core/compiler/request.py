@@ -59,6 +59,8 @@ class CompileRequest:
         What ``auto`` aims at.
     aimed : BatchAim or None
         What it chose the last time.
+    keeps_aim : bool
+        It is chosen again, however far off: a live run has it.
     origins : mapping of key path to Origin
         Where settings come from; those that are not in it are the step's own.
     measured : mapping of str to sequence of Measurement
@@ -83,6 +85,7 @@ class CompileRequest:
     wells_per_job: int | Literal["auto"] = 1
     minutes_per_job: int = 10
     aimed: BatchAim | None = None
+    keeps_aim: bool = False
     origins: Mapping[KeyPath, Origin] = field(default_factory=dict)
     measured: Mapping[str, Sequence[Measurement]] = field(default_factory=dict)
 

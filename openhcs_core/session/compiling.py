@@ -37,7 +37,6 @@ from openhcs_core.microscopes import build_workspace_metadata, dump
 from openhcs_core.plan import (
     LOCATION,
     WORKSPACE_METADATA,
-    BatchAim,
     CompiledPipeline,
     PlatePlan,
     index_path,
@@ -48,12 +47,13 @@ from openhcs_core.registry import RegistryService
 from openhcs_core.registry.user_source import absolute
 from openhcs_core.runtime import Location
 from openhcs_core.session.failed_apart import with_failed_apart
+from openhcs_core.session.files import PLAN_INDEX, RULES
 from openhcs_core.session.index_files import index_text
 from openhcs_core.session.leftovers import find_leftovers
 from openhcs_core.session.measurements import read_measurements
 from openhcs_core.session.plates import OpenPlate, open_plate
 from openhcs_core.session.python_pipelines import load_python
-from openhcs_core.session.regrouped import read_aims
+from openhcs_core.session.regrouped import Aims, read_aims
 from openhcs_core.session.user_modules import module_warnings, open_functions
 from openhcs_core.session.well_plans import with_lasting_plans
 from openhcs_core.storage import absolute_plate
@@ -112,7 +112,9 @@ class _Pipeline:
         return resolve_pipeline(self.config, self.document, outer)
 
 
-def compile_workflow(config_path: str, only: str | None = None) -> Compilation:
+def compile_workflow(
+    config_path: str, only: str | None = None, *, keeps_cut: bool = False
+) -> Compilation:
     """Read a config, index its plates and compile its pipelines; write nothing.
 
     Parameters
@@ -121,6 +123,8 @@ def compile_workflow(config_path: str, only: str | None = None) -> Compilation:
         Usually ``config/config.yaml``. Paths in it are relative to the working directory.
     only : str, optional
         The one plate to look at; the others are as if the config had none of them.
+    keeps_cut : bool
+        Jobs have as many wells as the last compilation gave them, whatever these took since.
 
     Raises
     ------
@@ -137,7 +141,7 @@ def compile_workflow(config_path: str, only: str | None = None) -> Compilation:
     are_settled = not _has_defaults(document)
     pipelines = _read_pipelines(_pipeline_paths(config), functions, errors, are_settled=are_settled)
     plates: list[_CompiledPlate] = []
-    aimed = read_aims(config)
+    aims = read_aims(config, are_kept=keeps_cut)
     resolved: list[ResolvedPipeline] = []
     for name, settings in config.plates.items():
         where = document.where(("plates", name))
@@ -147,9 +151,7 @@ def compile_workflow(config_path: str, only: str | None = None) -> Compilation:
         with collecting(errors, where):
             plate = open_plate(name, settings, where, errors)
             if pipeline is not None and are_functions_known:
-                plates.append(
-                    _compile_plate(plate, resolved[-1], config, functions, aimed.get(name))
-                )
+                plates.append(_compile_plate(plate, resolved[-1], config, functions, aims))
     if errors:  # a plate that cannot be read hides its pipeline's mistakes
         errors += _find_mistakes(resolved, functions)
     raise_all(config_path, errors)
@@ -249,7 +251,7 @@ def _compile_plate(
     resolved: ResolvedPipeline,
     config: WorkflowConfig,
     functions: RegistryService,
-    aimed: BatchAim | None,
+    aims: Aims,
 ) -> _CompiledPlate:
     request = CompileRequest(
         plate=plate.name,
@@ -263,7 +265,8 @@ def _compile_plate(
         granularity=config.execution.granularity,
         wells_per_job=config.execution.wells_per_job,
         minutes_per_job=config.execution.minutes_per_job,
-        aimed=aimed,
+        aimed=aims.by_plate.get(plate.name),
+        keeps_aim=aims.are_kept,
         origins=resolved.origins,
         measured=read_measurements(
             Path(config.results, plate.name), (step.name for step in resolved.pipeline.steps)
@@ -323,6 +326,6 @@ def _collect_files(
         for plate in plates
         for path, text in plate.files.items()
     }
-    files[f"{compiled.results}/{folder}/plan.json"] = emit_plan_index(compiled)
-    files[f"{compiled.results}/{folder}/rules.smk"] = emit_rules(compiled)
+    files[f"{compiled.results}/{folder}/{PLAN_INDEX}"] = emit_plan_index(compiled)
+    files[f"{compiled.results}/{folder}/{RULES}"] = emit_rules(compiled)
     return files

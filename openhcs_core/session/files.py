@@ -7,7 +7,7 @@ from typing import Any
 
 from openhcs_core.storage import replace_file
 
-PLAN_INDEX = "plan.json"
+PLAN_INDEX, RULES = "plan.json", "rules.smk"
 
 
 def write_files(files: Mapping[str, str]) -> list[str]:

@@ -7,9 +7,7 @@ from typing import Any
 
 from openhcs_core.plan import PLATE_TARGET, plan_folder
 from openhcs_core.session.cache_size import JobKey
-from openhcs_core.session.files import PLAN_INDEX
-
-_RULES = "rules.smk"
+from openhcs_core.session.files import PLAN_INDEX, RULES
 
 
 def whole_index(results: Path) -> Path:
@@ -26,7 +24,7 @@ def plate_indices(results: Path) -> dict[str, Path]:
 def forget_plate_indices(results: Path) -> None:
     """Remove what runs of one plate wrote: the index of all plates is newer."""
     for path in plate_indices(results).values():
-        path.with_name(_RULES).unlink(missing_ok=True)
+        path.with_name(RULES).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
 
 

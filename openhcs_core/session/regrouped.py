@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,29 @@ from openhcs_core.session.snakemake_records import SnakemakeRecords, modified_ns
 _FOLDER = ".plan/cuts"
 
 
-def read_aims(config: WorkflowConfig) -> dict[str, BatchAim]:
-    """Return by plate what the last compilation chose batches for, where the config asks for it."""
+@dataclass(frozen=True)
+class Aims:
+    """What the last compilation chose batches for, where the config asks for it.
+
+    Attributes
+    ----------
+    by_plate : dict
+        By name of the plate.
+    are_kept : bool
+        They are chosen again, whatever jobs took since.
+    """
+
+    by_plate: Mapping[str, BatchAim]
+    are_kept: bool
+
+
+def read_aims(config: WorkflowConfig, *, are_kept: bool) -> Aims:
+    """Return what the last compilation chose."""
     if config.execution.wells_per_job != "auto":
-        return {}
+        return Aims({}, are_kept)
     found = {name: _read(_path(config.results, name)).get("batch_aim") for name in config.plates}
-    return {name: BatchAim.model_validate(aim) for name, aim in found.items() if aim}
+    aims = {name: BatchAim.model_validate(aim) for name, aim in found.items() if aim}
+    return Aims(aims, are_kept)
 
 
 def settle_regrouped(compiled: CompiledPipeline, texts: Mapping[str, str]) -> None:

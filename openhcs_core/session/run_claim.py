@@ -32,7 +32,7 @@ class RunClaim:
     """
 
     def __init__(self, results: Path, plates: Sequence[str], plate: str | None = None) -> None:
-        self._results, self._plates = results, plates
+        self._results, self._plates, self._plate = results, plates, plate
         self._whole = RunLock(results / RUN_LOCK)
         self._own = None if plate is None else RunLock(results / plate_lock(plate))
 
@@ -46,6 +46,12 @@ class RunClaim:
             return True
         self._whole.release()
         return False
+
+    def is_same_live(self) -> bool:
+        """Return whether a run of just these plates is live: of all, or of the one."""
+        if self._plate is not None:
+            return _is_held(self._results / plate_lock(self._plate))
+        return _is_held(self._results / RUN_LOCK, shared=True)
 
     def sign(self) -> str:
         """Say of every plate which run works on it now: jobs of earlier ones write no more."""

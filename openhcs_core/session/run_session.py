@@ -15,12 +15,12 @@ from pathlib import Path
 
 from openhcs_core.config import RUN_VARIABLE
 from openhcs_core.errors import RunLockedError
-from openhcs_core.plan import PLATE_TARGET
+from openhcs_core.plan import PLATE_TARGET, plan_folder
 from openhcs_core.session.cache_size import keep_cache_size
 from openhcs_core.session.cluster_jobs import forget_ended_jobs, take_over_jobs
 from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.file_times import FileTimes
-from openhcs_core.session.files import changed_files, changed_plans
+from openhcs_core.session.files import PLAN_INDEX, RULES, changed_files, changed_plans, write_files
 from openhcs_core.session.future_times import set_back_future_times
 from openhcs_core.session.lost_images import remove_manifests_of_lost_images
 from openhcs_core.session.manifests import sort_manifests
@@ -105,23 +105,16 @@ class RunSession:
         return RunClaim(Path(compiled.results), plates, self._plate)
 
     def _write(self, compilation: Compilation, claim: RunClaim) -> Compilation:
-        files, results = compilation.files, compilation.compiled.results
-        if claim.take(_LOOK_WAIT_S) or (changed_plans(files) and claim.take(_COMPILE_WAIT_S)):
-            ahead = set_back_future_times(compilation.compiled)
-            changed = {path: files[path] for path in changed_files(files)}
-            if self._plate is None:
-                forget_plate_indices(Path(results))
-            keep_replaced(compilation.compiled, list(changed))
-            times = FileTimes(results)
-            times.write(changed, compilation.compiled)
-            if changed:
-                remember_outputs(compilation.compiled)
-            remove_unused_plans(compilation.compiled, times)
-            sort_manifests(compilation.compiled, files)
-            remove_manifests_of_lost_images(compilation.compiled)
-            settle_regrouped(compilation.compiled, files)
-            return compilation if ahead is None else _warned(compilation, ahead)
-        if differing := changed_plans(files):
+        if claim.take(_LOOK_WAIT_S):
+            return self._write_alone(compilation)
+        looking = self._as_the_live_run(compilation)
+        differing = changed_plans(looking.files)
+        if differing and claim.take(_COMPILE_WAIT_S):
+            return self._write_alone(compilation)
+        results = compilation.compiled.results
+        if set(differing) <= self._own_files(results) and not claim.is_same_live():
+            write_files({path: looking.files[path] for path in differing})
+        elif differing:
             raise RunLockedError(
                 f"another run ({claim.owner()}) works on {results} and this config "
                 f"would change {len(differing)} of its files (first: {differing[0]}); "
@@ -130,7 +123,36 @@ class RunSession:
         text = (
             f"another run ({claim.owner()}) works on {results}; until it ends only -n is possible"
         )
-        return _warned(compilation, text)
+        return _warned(looking, text)
+
+    def _write_alone(self, compilation: Compilation) -> Compilation:
+        files, results = compilation.files, compilation.compiled.results
+        ahead = set_back_future_times(compilation.compiled)
+        changed = {path: files[path] for path in changed_files(files)}
+        if self._plate is None:
+            forget_plate_indices(Path(results))
+        keep_replaced(compilation.compiled, list(changed))
+        times = FileTimes(results)
+        times.write(changed, compilation.compiled)
+        if changed:
+            remember_outputs(compilation.compiled)
+        remove_unused_plans(compilation.compiled, times)
+        sort_manifests(compilation.compiled, files)
+        remove_manifests_of_lost_images(compilation.compiled)
+        settle_regrouped(compilation.compiled, files)
+        return compilation if ahead is None else _warned(compilation, ahead)
+
+    def _as_the_live_run(self, compilation: Compilation) -> Compilation:
+        """Return a compilation whose jobs are cut as before, whatever they took meanwhile."""
+        if not changed_plans(compilation.files):
+            return compilation
+        as_before = compile_workflow(self._config_path, self._plate, keeps_cut=True)
+        return replace(as_before, warnings=compilation.warnings)
+
+    def _own_files(self, results: str) -> set[str]:
+        """Return what only runs like this one read: of all plates, or of this one alone."""
+        folder = f"{results}/{plan_folder(self._plate)}"
+        return {f"{folder}/{PLAN_INDEX}", f"{folder}/{RULES}"}
 
     def _with_drift(self, compilation: Compilation) -> Compilation:
         """Return a compilation with a warning if results were made with other versions."""

@@ -10,6 +10,7 @@ from openhcs_core.config import WorkflowConfig, load_config, validate
 from openhcs_core.errors import ErrorGroup, OpenHCSError, render_error
 from openhcs_core.plan import plan_folder
 from openhcs_core.session.child_runs import end_with_starter
+from openhcs_core.session.files import PLAN_INDEX, RULES
 from openhcs_core.session.run_session import RunSession, chosen_plate
 from openhcs_core.storage import naming_full_disk
 
@@ -62,5 +63,5 @@ def read_plan_index(config_path: str, plate: object = None) -> Any:
     """
     config = validate(WorkflowConfig, load_config(config_path))
     folder = Path(config.results, plan_folder(chosen_plate(plate))).absolute()
-    index = json.loads((folder / "plan.json").read_bytes())
-    return {**index, "rules": str(folder / "rules.smk")}
+    index = json.loads((folder / PLAN_INDEX).read_bytes())
+    return {**index, "rules": str(folder / RULES)}

@@ -28,6 +28,7 @@ from openhcs_core.plan import (
     table_path,
     table_plan_path,
 )
+from openhcs_core.session.files import RULES
 from openhcs_core.session.plan_indices import plate_indices, whole_index
 from openhcs_core.session.verification.problems import PLAN_AGAIN, Problem
 from openhcs_core.storage import compare_bytes, first_difference
@@ -35,7 +36,6 @@ from openhcs_core.storage import compare_bytes, first_difference
 P = TypeVar("P", bound=FrozenModel)
 
 PLAN_INDEX = ".plan/plan.json"
-_RULES = "rules.smk"
 _PREDICTED = ("batch_aim", "conversions", "predictions", "resources")
 """What ``plan.json`` says of a plate that no result depends on and no plan file has."""
 
@@ -170,7 +170,7 @@ def _read_index(
             return PlannedResults(plates, tuple(problems), is_readable=False)
         problems += [
             Problem(found.kind, str(found.path), found.expected, found.found, PLAN_AGAIN)
-            for found in compare_bytes(path.with_name(_RULES), emit_rules(compiled).encode())
+            for found in compare_bytes(path.with_name(RULES), emit_rules(compiled).encode())
         ]
     return PlannedResults(plates, tuple(problems))
 
