@@ -73,6 +73,11 @@ class HeaderReader:
         return Sample(header, metadata)
 
     @property
+    def samples(self) -> dict[str, Sample]:
+        """Return what was readable of the files so far, by path."""
+        return {path: sample for path, sample in self._samples.items() if sample is not None}
+
+    @property
     def metadata(self) -> list[MetaSeries]:
         """Metadata of every file read so far, in order of path; empty ones left out."""
         return [

@@ -7,7 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from openhcs_core.errors import OpenHCSError, shortened
-from openhcs_core.microscopes import ImageFile, PlateIndex, virtual_mapping
+from openhcs_core.microscopes import Acquisition, ImageFile, PlateIndex, virtual_mapping
+from openhcs_core.microscopes.imagexpress.stage import read_acquisition
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime import plane_digest
 from openhcs_core.storage import PlateSource
@@ -48,7 +49,7 @@ class Inspection:
     ----------
     index : PlateIndex
         The plate; planes that were found to be copies of another z are counted among its
-        `copies`, and warnings say what was found.
+        `copies`, warnings say what was found, and `acquisitions` has what images themselves say.
     problems : tuple of ImageProblem
         Unreadable images, and those of another shape or dtype than their channel.
     blank : tuple of str
@@ -72,6 +73,7 @@ class _Look:
     is_blank: bool = False
     size_bytes: int = 0
     problem: ImageProblem | None = None
+    acquisition: Acquisition | None = None
 
 
 def inspect_plate(
@@ -95,6 +97,8 @@ def inspect_plate(
     """
     looks = {look.key: look for look in _look_at_all(index, source, threads, progress)}
     blank = tuple(look.key.filename for look in looks.values() if look.is_blank)
+    said = {key: look.acquisition for key, look in looks.items() if look.acquisition is not None}
+    index = replace(index, acquisitions={**said, **index.acquisitions})
     found, warnings = _without_copies(index, looks)
     if blank:
         warnings.append(f"{len(blank)} images are zero in every pixel: {shortened(blank)}")
@@ -114,7 +118,9 @@ def _look_at_all(
     forms = {channel.id: (channel.shape, channel.dtype) for channel in index.channels}
 
     def look(image: ImageFile) -> _Look:
-        return _look_at(plate, image, *forms[image.key.channel])
+        seen = _look_at(plate, image, *forms[image.key.channel])
+        is_said = image.key in index.acquisitions or seen.problem is not None
+        return seen if is_said else _with_acquisition(seen, source, image)
 
     remaining = iter(index.images)
     with ThreadPoolExecutor(threads, "inspector") as pool:
@@ -133,6 +139,16 @@ def _look_at(
     except OpenHCSError as error:
         return _Look(image.key, problem=ImageProblem(name, image.path, str(error)))
     return _Look(image.key, plane_digest(pixels), not pixels.any(), pixels.nbytes)
+
+
+def _with_acquisition(seen: _Look, source: PlateSource, image: ImageFile) -> _Look:
+    """Return what was seen, with where and when the image itself says it was taken."""
+    if not image.path.lower().endswith((".tif", ".tiff")):
+        return seen
+    try:
+        return replace(seen, acquisition=read_acquisition(source, image.path))
+    except (OSError, OpenHCSError) as error:
+        return replace(seen, problem=ImageProblem(image.key.filename, image.path, str(error)))
 
 
 def _without_copies(

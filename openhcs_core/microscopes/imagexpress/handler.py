@@ -1,6 +1,8 @@
 """Molecular Devices ImageXpress: plates exported by MetaXpress, or its database's folders."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes.base import FilenameParts, MicroscopeHandler
@@ -15,7 +17,7 @@ from openhcs_core.microscopes.imagexpress.files import (
 from openhcs_core.microscopes.imagexpress.htd import MAX_HTD_BYTES, Htd, parse_htd
 from openhcs_core.microscopes.imagexpress.planes import Planes, choose_planes
 from openhcs_core.microscopes.imagexpress.stage import place_sites
-from openhcs_core.microscopes.plate_index import ImageFile, PlateIndex
+from openhcs_core.microscopes.plate_index import ChannelInfo, ImageFile, PlateIndex
 from openhcs_core.microscopes.samples import HeaderReader, describe_channels
 from openhcs_core.planes import well_order
 from openhcs_core.storage import PlateSource
@@ -85,7 +87,7 @@ class ImageXpressHandler(MicroscopeHandler):
             microscope=self.name,
             parser=self.parser_name,
             images=images,
-            channels=channels,
+            channels=_with_light(channels, headers),
             missing=find_missing(images, (htd and htd.wells) or (), declared_sites),
             pixel_size_um=pixel_size_um,
             z_step_um=z_step_um,
@@ -148,6 +150,26 @@ def _pixel_size(headers: HeaderReader) -> tuple[float | None, list[str]]:
         found = ", ".join(f"{size:g}" for size in sizes)
         return None, [f"images have different pixel sizes: {found} µm; none is used"]
     return (sizes[0] if sizes else None), []
+
+
+def _with_light(channels: Sequence[ChannelInfo], headers: HeaderReader) -> tuple[ChannelInfo, ...]:
+    """Return channels with the wavelengths that their images say.
+
+    Where several say the same, it was not set for each: none is used.
+    """
+    found: dict[str, set[float | None]] = {}
+    for path, sample in headers.samples.items():
+        name = parse_image_name(path.rpartition("/")[2])
+        if name is not None:
+            found.setdefault(name.channel, set()).add(sample.metadata.wavelength_nm)
+    said = {id_: next(iter(lights)) for id_, lights in found.items() if len(lights) == 1}
+    counts = Counter(said.values())
+    return tuple(
+        replace(channel, emission_nm=light)
+        if (light := said.get(channel.id)) is not None and counts[light] == 1
+        else channel
+        for channel in channels
+    )
 
 
 def _declared_sites(htd: Htd | None, images: Sequence[ImageFile]) -> tuple[range, list[str]]:

@@ -28,6 +28,8 @@ class MetaSeries:
         Number of the plane in its stack.
     projection_step_um : float or None
         Distance of the planes that were projected.
+    wavelength_nm : float or None
+        Of the light that reached the camera.
     """
 
     pixel_size_um: float | None = None
@@ -38,6 +40,7 @@ class MetaSeries:
     projection: str | None = None
     z_step: int | None = None
     projection_step_um: float | None = None
+    wavelength_nm: float | None = None
 
 
 NO_METADATA = MetaSeries()
@@ -107,6 +110,7 @@ def _from_properties(properties: dict[str, str]) -> MetaSeries:
         projection=properties.get("Z Projection Method") or None,
         z_step=_whole(_number(properties, "Z Step")),
         projection_step_um=_number(properties, "Z Projection Step Size"),
+        wavelength_nm=_number(properties, "wavelength") or None,
     )
 
 

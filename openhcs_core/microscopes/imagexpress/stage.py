@@ -1,15 +1,38 @@
-"""Where sites are, by the stage positions in a few images of one well."""
+"""Where sites are, by the stage positions in images; where and when each was taken."""
 
 from collections.abc import Sequence
 
-from openhcs_core.microscopes.plate_index import ImageFile
+from openhcs_core.microscopes.imagexpress.metaseries import parse_metaseries
+from openhcs_core.microscopes.plate_index import Acquisition, ImageFile
 from openhcs_core.microscopes.samples import HeaderReader
 from openhcs_core.microscopes.site_grid import site_grid
+from openhcs_core.microscopes.tiff_header import parse_tiff_header
+from openhcs_core.storage import PlateSource
 
 _MOST_SITES = 200
 """More headers are not read to place sites."""
 
 Grid = tuple[int, int] | None
+
+
+def read_acquisition(source: PlateSource, path: str) -> Acquisition | None:
+    """Return where and when an image was taken, None where it does not say: it is opened.
+
+    Raises
+    ------
+    InputDataError
+        It is no TIFF, or not to be trusted.
+    OSError
+        It cannot be read.
+    """
+    where = source.where(path)
+    with source.open(path) as file:
+        header = parse_tiff_header(file, where)
+    said = parse_metaseries(header.description, where)
+    found = Acquisition(
+        said.stage_x_um, said.stage_y_um, None, said.acquired, stage_z_um=said.stage_z_um
+    )
+    return None if found == Acquisition() else found
 
 
 def place_sites(

@@ -38,10 +38,10 @@ def test_real_plate_against_its_inventory(demo_plate, data_folder, read_index):
     assert index.sites == (1, 2)
     assert (index.pixel_size_um, index.z_step_um) == (1.3672, 3.0)
     assert index.grid_dimensions == (1, 2)
-    assert [(c.id, c.name, c.dtype, c.shape) for c in index.channels] == [
-        ("1", "DAPI", "uint16", (256, 256)),
-        ("2", "FITC", "uint16", (256, 256)),
-        ("3", "Texas Red", "uint16", (256, 256)),
+    assert [(c.id, c.name, c.dtype, c.shape, c.emission_nm) for c in index.channels] == [
+        ("1", "DAPI", "uint16", (256, 256), 452),
+        ("2", "FITC", "uint16", (256, 256), 520),
+        ("3", "Texas Red", "uint16", (256, 256), 624),
     ]
     assert index.warnings == (
         "9987.HTD declares channel 4 'Cy5' but no well has an image of it",
@@ -104,6 +104,15 @@ def test_database_plate_with_every_mix_of_stack_and_projection(database_plate, r
     assert [channel.name for channel in index.channels] == ["w1", "w2", "w3", "w4"]
     for image in index.images:
         assert (f"ZStep_{image.key.z_index}/" in image.path) == (image.key.channel != "3")
+
+
+def test_a_wavelength_that_was_not_set_for_each_channel_is_not_used(
+    tmp_path, read_index, write_image, metaseries_xml
+):
+    for wave, said in enumerate((536, 536, 624, 0), start=1):
+        write_image(tmp_path / f"P_A01_w{wave}.tif", metaseries_xml(wavelength=said))
+    index = read_index(tmp_path)
+    assert [channel.emission_nm for channel in index.channels] == [None, None, 624, None]
 
 
 def test_two_acquisitions_of_one_plate_are_not_mixed(database_plate, read_index):

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,23 @@ def test_the_real_plate_is_all_right():
     assert (found.problems, found.blank) == ((), ())
     assert found.size_bytes == 16 * 256 * 256 * 2
     assert found.index.copies == 16  # known from metadata already
+
+
+def test_where_and_when_each_image_was_taken_stands_in_the_image():
+    """As its tags say, read plainly."""
+    index = inspect(DEMO).index
+    assert get_handler("auto", DEMO).index(DEMO).acquisitions == {}
+    assert index.acquisitions.keys() == {image.key for image in index.images}
+    for key, path, *_ in index.images:
+        with tifffile.TiffFile(DEMO / path) as tiff:
+            tags = dict(re.findall(r'id="([^"]+)"[^>]*value="([^"]*)"', tiff.pages[0].description))
+        taken = index.acquisitions[key]
+        assert taken.acquired == tags["acquisition-time-local"]
+        places = [
+            float(tags[name]) for name in ("stage-position-x", "stage-position-y", "z-position")
+        ]
+        assert [taken.x_um, taken.y_um, taken.stage_z_um] == places
+        assert tags["stage-label"] == f"{key.well} : Site {key.site}"
 
 
 def test_each_image_that_cannot_be_used_is_named(plate):
