@@ -15,6 +15,7 @@ WELL_REGEX = r"[A-Z]{1,2}[0-9]{2}"
 _FILENAME = re.compile(
     rf"(?P<well>{WELL_REGEX})_s(?P<site>\d+)_w(?P<channel>[^_/]+)_z(?P<z>\d+)_t(?P<t>\d+)\.tif"
 )
+_NUMBERS = re.compile(r"([0-9]+)")
 
 
 class PlaneKey(NamedTuple):
@@ -98,6 +99,21 @@ def split_well(well: str) -> tuple[str, str]:
         raise ValueError(f"{well!r} is not a well; expected row letters and two digits, e.g. 'B02'")
     row = well.rstrip("0123456789")
     return row, well[len(row) :]
+
+
+def natural_key(text: str) -> tuple[Any, ...]:
+    """Sort key that puts numbers in names in numeric order: that of natsort, for every text.
+
+    Wells, sites and nearly all channels are plain letters and digits, for which it is not loaded:
+    its tables would take more of a job's start than all of its sorting.
+    """
+    if text.isascii() and text.isalnum():
+        *parts, last = _NUMBERS.split(text)
+        numbered = (int(part) if part.isdecimal() else part for part in parts)
+        return (*numbered, last) if last else tuple(numbered)
+    from natsort import natsort_key
+
+    return natsort_key(text)
 
 
 def row_number(row: str) -> int:

@@ -2,6 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict
 
+KeyPath = tuple[str | int, ...]
+"""Where a value is in a file: keys of mappings and numbers of list items."""
+
 
 class FrozenModel(BaseModel):
     """Immutable settings that refuse keys they do not know."""

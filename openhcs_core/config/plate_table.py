@@ -8,8 +8,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from openhcs_core.config.base import KeyPath
 from openhcs_core.config.workflow import PlateConfig
-from openhcs_core.config.yaml_ import KeyPath, LocatedDocument, load_yaml, read_scalar
+from openhcs_core.config.yaml_ import LocatedDocument, load_yaml, read_scalar
 from openhcs_core.errors import ConfigError, located
 
 _NAME = "plate"

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
-from openhcs_core.config.base import FrozenModel
+from openhcs_core.config.base import FrozenModel, KeyPath
 from openhcs_core.config.storage import ImageStorageConfig
 from openhcs_core.config.workflow import PipelineConfig, StepConfig, StepSettings, WorkflowConfig
-from openhcs_core.config.yaml_ import KeyPath, LocatedDocument
+from openhcs_core.config.yaml_ import LocatedDocument
 
 M = TypeVar("M", bound=FrozenModel)
 

@@ -13,10 +13,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from openhcs_core.config.base import FrozenModel
+from openhcs_core.config.base import FrozenModel, KeyPath
 from openhcs_core.errors import ConfigError, located, raise_all
 
-KeyPath = tuple[str | int, ...]
 MOST_YAML_BYTES = 4 * 2**20
 _MOST_NODES = 100_000
 """Aliases make any number of values of a few bytes."""

@@ -45,6 +45,14 @@ def run_of_this_job() -> str | None:
     return os.environ.get(RUN_VARIABLE) or None
 
 
+def leave_out_model_plugins() -> None:
+    """Let pydantic look for no plugins, for which it reads what every installed library declares.
+
+    Who wants them in jobs sets ``PYDANTIC_DISABLE_PLUGINS`` to nothing.
+    """
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+
 def take_lifeline() -> int | None:
     """Return the file descriptor that this process is to listen to, once: its jobs have none."""
     value = os.environ.pop(LIFELINE_VARIABLE, "")

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from openhcs_core.config import WorkflowConfig
 from openhcs_core.errors import FrozenContextError
 
 if TYPE_CHECKING:
+    from openhcs_core.config import WorkflowConfig
     from openhcs_core.storage import FileManager
 
 
@@ -40,7 +40,7 @@ class ProcessingContext:
     read-only from the start, all the way down: only a phase of the compiler replaces them.
     """
 
-    global_config: WorkflowConfig | None
+    global_config: "WorkflowConfig | None"
     well_id: str
     filemanager: "FileManager | None"
     required_visualizers: Sequence[str]
@@ -49,7 +49,7 @@ class ProcessingContext:
 
     def __init__(
         self,
-        global_config: WorkflowConfig | None,
+        global_config: "WorkflowConfig | None",
         well_id: str,
         filemanager: "FileManager | None" = None,
     ) -> None:

@@ -2,12 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from natsort import natsort_keygen
-
 from openhcs_core.constants import Component
-from openhcs_core.planes import PlaneKey
-
-_natural = natsort_keygen()
+from openhcs_core.planes import PlaneKey, natural_key
 
 
 def group_planes(
@@ -43,4 +39,4 @@ def _values(key: PlaneKey, components: Sequence[Component]) -> tuple[str, ...]:
 
 
 def _order(values: tuple[str, ...]) -> tuple[object, ...]:
-    return tuple(_natural(value) for value in values)
+    return tuple(map(natural_key, values))

@@ -5,8 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from natsort import natsorted
-
 from openhcs_core.errors import InputDataError
 from openhcs_core.ground.replaced_folder import restore_tiff_folder, restore_well_group
 from openhcs_core.ground.turn import Turn
@@ -18,7 +16,7 @@ from openhcs_core.plan import (
     store_path,
     store_plan_path,
 )
-from openhcs_core.planes import PlaneKey
+from openhcs_core.planes import PlaneKey, natural_key
 from openhcs_core.runtime.cache import ImageCache
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.manifest import StackRecord
@@ -124,7 +122,7 @@ def image_metadata(store: StorePlan) -> ImageMetadata:
     return ImageMetadata(
         channels=tuple(
             ChannelMetadata(channel, store.channels[channel])
-            for channel in natsorted(store.channels)
+            for channel in sorted(store.channels, key=natural_key)
         ),
         z_indices=store.z_indices,
         timepoints=store.timepoints,

@@ -6,8 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from natsort import natsort_key
-
 from openhcs_core.constants import Component
 from openhcs_core.errors import InputDataError, PlanChangedError, StepFunctionError
 from openhcs_core.plan import (
@@ -18,7 +16,7 @@ from openhcs_core.plan import (
     taken_files,
     taken_manifests,
 )
-from openhcs_core.planes import PlaneKey
+from openhcs_core.planes import PlaneKey, natural_key
 from openhcs_core.runtime.manifest import read_manifest
 from openhcs_core.runtime.special_io import StoredValue, decode_values
 
@@ -161,7 +159,7 @@ def choose_value(
     chosen = [
         found[of][projected]
         for of in wanted
-        for projected in sorted(found[of], key=lambda parts: tuple(map(natsort_key, parts)))
+        for projected in sorted(found[of], key=lambda parts: tuple(map(natural_key, parts)))
     ]
     return [value.make() for value in chosen] if special.is_list else chosen[0].make()
 

@@ -75,6 +75,19 @@ def test_what_puts_results_back_loads_the_standard_library_alone():
     assert run.stdout.strip() == "['__main__', 'openhcs_core'] False"
 
 
+def test_a_job_that_computes_loads_no_models_of_config_files():
+    unneeded = {"natsort", "ruamel"}
+    unneeded |= {f"openhcs_core.config.{name}" for name in ("workflow", "yaml_", "resolve")}
+    code = (
+        "import sys, openhcs_core.runtime, openhcs_core.storage, openhcs_core.plan; "
+        f"print(sorted(set({sorted(unneeded)!r}) & set(sys.modules)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert run.stdout.strip() == "[]"
+
+
 def test_the_check_itself_finds_a_heavy_library():
     assert _heavy_imports(["json", "tifffile"]) == {"tifffile": ["numpy", "tifffile"]}
 
