@@ -79,6 +79,8 @@ class Project:
     cluster: object
     plates: tuple[str, ...]
     extra: dict = field(default_factory=dict)
+    profile: str = "slurm"
+    options: tuple[str, ...] = _IMPATIENT
 
     @property
     def results(self):
@@ -103,7 +105,8 @@ class Project:
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
         if local:
             return [*command, "--cores", "2", *arguments]
-        return [*command, "--profile", str(ROOT / "profiles/slurm"), *_IMPATIENT, *arguments]
+        profile = str(ROOT / "profiles" / self.profile)
+        return [*command, "--profile", profile, *self.options, *arguments]
 
     @property
     def environment(self):
@@ -168,8 +171,8 @@ class Project:
 def new_project(cluster, tmp_path):
     """What makes a project with small plates in a folder of the test."""
 
-    def make(folder="project", *, plates=("one",), columns=(1, 2), shape=(64, 64)):
-        project = Project(tmp_path / folder, cluster, tuple(plates))
+    def make(folder="project", *, plates=("one",), columns=(1, 2), shape=(64, 64), **how):
+        project = Project(tmp_path / folder, cluster, tuple(plates), **how)
         for name in plates:
             write_imagexpress_plate(project.folder / name, columns, shape)
         project.configure()

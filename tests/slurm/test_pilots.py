@@ -7,13 +7,10 @@ import socket
 import ssl
 import subprocess
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import pytest
 
-ROOT = Path(__file__).parents[2]
 MODULE = '''"""A function that tells where it is, and does what a well is there for."""
 
 import json
@@ -50,62 +47,28 @@ OVERRIDE = (
 )
 # one machine plays all nodes: its loopback is the network
 GPUS = "CUDA_VISIBLE_DEVICES="  # as a function of the CPU finds what its job was given
-HERE = ("--openhcs-pilot-interface", "lo", "--latency-wait", "10")
+HERE = ("--cores", "4", "--openhcs-pilot-interface", "lo", "--latency-wait", "10")
 
 
-@dataclass
-class WarmProject:
-    """A project whose jobs are done by pilots."""
+def _told(project):
+    """What the jobs told, in their order."""
+    return [json.loads(path.read_text()) for path in sorted(project.folder.glob("told/*.json"))]
 
-    project: object
 
-    def __getattr__(self, name):
-        return getattr(self.project, name)
+def _has_begun(project, run, mode):
+    """Whether a job of a run does what it is to be disturbed at."""
+    assert run.poll() is None, project.log()
+    return (project.folder / "told" / mode).exists()
 
-    def typed(self, *arguments):
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-        profile = str(ROOT / "profiles/slurm-warm")
-        return [*command, "--profile", profile, "--cores", "4", *HERE, *arguments]
 
-    def begin(self, *arguments):
-        with (self.folder / "main.log").open("a") as log:
-            return subprocess.Popen(
-                self.typed(*arguments),
-                cwd=self.folder,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def run(self, *arguments):
-        process = self.begin(*arguments)
-        return process.wait(), self.log()
-
-    def good(self, *arguments):
-        code, output = self.run(*arguments)
-        assert code == 0, output
-        return output
-
-    def told(self):
-        """What the jobs told, in their order."""
-        return [json.loads(path.read_text()) for path in sorted(self.folder.glob("told/*.json"))]
-
-    def has_begun(self, run, mode):
-        """Whether a job of a run does what it is to be disturbed at."""
-        assert run.poll() is None, self.log()
-        return (self.folder / "told" / mode).exists()
-
-    @property
-    def pilot_folders(self):
-        return sorted((self.folder / ".snakemake/openhcs-pilots").glob("openhcs-pilots-*"))
+def _pilot_folders(project):
+    return sorted((project.folder / ".snakemake/openhcs-pilots").glob("openhcs-pilots-*"))
 
 
 @pytest.fixture
 def warm_project(new_project):
     def make(folder="warm", override=None, **how):
-        project = WarmProject(new_project(folder, **how))
+        project = new_project(folder, profile="slurm-warm", options=HERE, **how)
         project.write("workflow/functions/mine.py", MODULE)
         project.configure("functions: [workflow/functions/mine.py]\n")
         project.write("config/pipeline.yaml", PIPELINE)
@@ -156,7 +119,7 @@ def test_pilots_give_what_a_local_run_gives(warm_project, until):
     project = warm_project(columns=(1, 2, 3))
     local = warm_project("local", columns=(1, 2, 3))
     size = ("--openhcs-pilots", "1", "--openhcs-gpu-pilots", "2")
-    run = project.begin("--set-resources", "act:gpu=1", *size)
+    run = project.start("--set-resources", "act:gpu=1", *size)
     keys = until(
         lambda: list(project.folder.glob(".snakemake/openhcs-pilots/*/key.pem")),
         180,
@@ -178,7 +141,7 @@ def test_pilots_give_what_a_local_run_gives(warm_project, until):
     assert "0 lost" in project.log()
     for record in ("logs/*/*.log", "benchmarks/*/*.tsv"):
         assert _names(project, record) == _names(local, record) != []
-    told = project.told()
+    told = _told(project)
     assert {told["OPENHCS_GIVEN_GPUS"] for told in told} <= {GPUS + "0", GPUS + "1"}
     assert None not in {told["SLURM_JOB_ID"] for told in told}
     assert project.queue("PD,R") == []
@@ -189,14 +152,14 @@ def test_pilots_give_what_a_local_run_gives(warm_project, until):
 def test_a_pilot_that_is_lost_fails_its_job_once(warm_project, until):
     project = warm_project(override=("wait once", 60))
     local = warm_project("local", override=("wait once", 0))
-    run = project.begin("--retries", "1")
-    until(lambda: project.has_begun(run, "wait once"), 180, message=project.log)
-    told = next(told for told in project.told() if told["mode"])
+    run = project.start("--retries", "1")
+    until(lambda: _has_begun(project, run, "wait once"), 180, message=project.log)
+    told = next(told for told in _told(project) if told["mode"])
     project.cluster.call("scancel", told["SLURM_JOB_ID"])
     assert run.wait() == 0, project.log()
     assert "ended while it did the job" in project.log()
     assert project.log().count("Trying to restart job") == 1
-    assert [told["mode"] for told in project.told()].count("wait once") == 2
+    assert [told["mode"] for told in _told(project)].count("wait once") == 2
     local.done(local=True)
     manifest = "one/manifests/count/A01.json"
     assert project.committed()[manifest] == local.committed()[manifest]
@@ -205,10 +168,10 @@ def test_a_pilot_that_is_lost_fails_its_job_once(warm_project, until):
 @pytest.mark.thorough
 def test_a_crash_leaves_the_pilot_alone(warm_project):
     project = warm_project(override=("crash once", 0))
-    output = project.good("--retries", "1", "--openhcs-pilots", "1")
+    output = project.done("--retries", "1", "--openhcs-pilots", "1")
     assert "SIGSEGV" in output
     assert "in 1 pilots (0 replaced, 0 lost)" in output
-    assert len({told["SLURM_JOB_ID"] for told in project.told()}) == 1
+    assert len({told["SLURM_JOB_ID"] for told in _told(project)}) == 1
 
 
 @pytest.mark.thorough
@@ -217,18 +180,18 @@ def test_a_main_process_that_is_killed_leaves_nothing_behind(warm_project, until
     # the second pilot does not fit beside the first, and waits for a node
     size = ("--openhcs-pilots", "2", "--openhcs-pilot-mem-mb", "15000")
     full = ("--openhcs-pilot-options=--nodelist=n1",)
-    run = project.begin(*size, *full)
-    until(lambda: project.has_begun(run, "wait"), 180, message=project.log)
+    run = project.start(*size, *full)
+    until(lambda: _has_begun(project, run, "wait"), 180, message=project.log)
     until(lambda: any("PENDING" in line for line in project.queue("PD")))
-    (folder,) = project.pilot_folders
-    pid = next(told["pid"] for told in project.told() if told["mode"])
+    (folder,) = _pilot_folders(project)
+    pid = next(told["pid"] for told in _told(project) if told["mode"])
     kill(run)
     until(lambda: not psutil.pid_exists(pid), 5, "the job lives on")
     until(lambda: not _pilot_processes(folder), 15, "the pilot lives on")
     assert not (project.results / "one/manifests/act/A01.json").exists()
     project.edit("config/pipeline.yaml", "wait_s: 20", "wait_s: 0")
-    project.good()
-    assert folder not in project.pilot_folders  # swept, with its key
+    project.done()
+    assert folder not in _pilot_folders(project)  # swept, with its key
     assert project.queue("PD,R", "%j") == []
     assert (project.results / "one/manifests/count/A01.json").exists()
 
@@ -236,8 +199,8 @@ def test_a_main_process_that_is_killed_leaves_nothing_behind(warm_project, until
 @pytest.mark.thorough
 def test_pilots_go_on_while_slurm_does_not_answer(warm_project, until):
     project = warm_project(override=("wait", 10))
-    run = project.begin("--openhcs-pilots", "2")
-    until(lambda: project.has_begun(run, "wait"), 180, message=project.log)
+    run = project.start("--openhcs-pilots", "2")
+    until(lambda: _has_begun(project, run, "wait"), 180, message=project.log)
     project.cluster.stop("slurmctld")
     try:
         assert run.wait() == 0, project.log()
@@ -251,9 +214,9 @@ def test_pilots_go_on_while_slurm_does_not_answer(warm_project, until):
 @pytest.mark.thorough
 def test_ctrl_c_ends_jobs_and_pilots(warm_project, until):
     project = warm_project(override=("wait", 60))
-    run = project.begin()
-    until(lambda: project.has_begun(run, "wait"), 180, message=project.log)
-    pid = next(told["pid"] for told in project.told() if told["mode"])
+    run = project.start()
+    until(lambda: _has_begun(project, run, "wait"), 180, message=project.log)
+    pid = next(told["pid"] for told in _told(project) if told["mode"])
     os.kill(run.pid, signal.SIGINT)
     assert run.wait(30) != 0
     assert not psutil.pid_exists(pid)
@@ -273,7 +236,7 @@ def test_ctrl_c_ends_jobs_and_pilots(warm_project, until):
 )
 def test_pilots_that_never_come_are_told(warm_project, setting, message):
     project = warm_project(columns=(1,))
-    code, output = project.run("--retries", "0", *setting)
+    code, output = project.snakemake("--retries", "0", *setting)
     assert code == 1
     assert message in output
     assert "Traceback" not in output
@@ -287,9 +250,9 @@ def test_no_job_is_begun_that_the_time_of_its_pilot_would_cut_off(warm_project):
     old = "mkdir old 2>/dev/null && export OPENHCS_PILOT_STARTED=$(( $(date +%s) - 100 ))"
     setup = ("--openhcs-pilot-setup", f"{old} || true")
     runtime = ("--set-resources", "act:runtime=1", "count:runtime=1")
-    output = project.good("--openhcs-pilots", "1", "--openhcs-pilot-minutes", "3", *setup, *runtime)
+    output = project.done("--openhcs-pilots", "1", "--openhcs-pilot-minutes", "3", *setup, *runtime)
     assert "in 2 pilots (0 replaced, 0 lost)" in output
-    (told,) = project.told()
+    (told,) = _told(project)
     ended = project.cluster.call("squeue", "-h", "--states=all", "-o", "%i").split()
     assert told["SLURM_JOB_ID"] == max(ended, key=int)
 
@@ -297,8 +260,8 @@ def test_no_job_is_begun_that_the_time_of_its_pilot_would_cut_off(warm_project):
 @pytest.mark.thorough
 def test_jobs_with_more_threads_and_gpus_get_pilots_of_their_size(warm_project):
     project = warm_project(columns=(1,))
-    project.good("--set-threads", "act=3", "--set-resources", "act:gpu=2")
-    (told,) = project.told()
+    project.done("--set-threads", "act=3", "--set-resources", "act:gpu=2")
+    (told,) = _told(project)
     assert (told["SLURM_CPUS_PER_TASK"], told["OMP_NUM_THREADS"]) == ("3", "3")
     assert told["OPENHCS_GIVEN_GPUS"] == GPUS + "0,1"
 
@@ -307,7 +270,7 @@ def test_jobs_with_more_threads_and_gpus_get_pilots_of_their_size(warm_project):
 def test_a_main_process_in_a_slurm_job_gives_pilots_what_they_ask_for(warm_project, until):
     project = warm_project(columns=(1,))
     script = (
-        "#!/bin/bash\n" + " ".join(f"'{word}'" for word in project.typed()) + " > main.log 2>&1"
+        "#!/bin/bash\n" + " ".join(f"'{word}'" for word in project.command()) + " > main.log 2>&1"
     )
     project.write("main.sh", script)
     subprocess.run(
@@ -316,7 +279,7 @@ def test_a_main_process_in_a_slurm_job_gives_pilots_what_they_ask_for(warm_proje
         env=project.environment,
         check=True,
     )
-    (told,) = project.told()
+    (told,) = _told(project)
     assert told["SLURM_CPUS_PER_TASK"] == "1"
     assert told["OPENHCS_GIVEN_GPUS"] == "unset"
     assert "Warm workers: " in project.log()
@@ -354,15 +317,15 @@ def test_workers_of_another_dask_cluster_do_jobs_and_may_be_lost(warm_project, d
     address, workers = dask_cluster
     project = warm_project(columns=(1, 2, 3), override=("wait once", 60))
     local = warm_project("local", columns=(1, 2, 3), override=("wait once", 0))
-    run = project.begin("--retries", "1", *_on(address))
-    until(lambda: project.has_begun(run, "wait once"), 180, message=project.log)
-    told = next(told for told in project.told() if told["mode"])
+    run = project.start("--retries", "1", *_on(address))
+    until(lambda: _has_begun(project, run, "wait once"), 180, message=project.log)
+    told = next(told for told in _told(project) if told["mode"])
     lost = psutil.Process(told["pid"]).ppid()
     next(worker for worker in workers if worker.pid == lost).kill()
     assert run.wait() == 0, project.log()
     assert project.log().count("ended while it did the job") == 1
     assert "1 lost" in project.log()
-    assert [told["mode"] for told in project.told()].count("wait once") == 2
+    assert [told["mode"] for told in _told(project)].count("wait once") == 2
     local.done("--executor", "openhcs", local=True)
     steps = "one/manifests/count"
     found, wanted = project.committed(), local.committed()
@@ -377,19 +340,19 @@ def test_another_dask_cluster_ends_jobs_of_a_main_process_that_is_killed(
 ):
     address, _ = dask_cluster
     project = warm_project(override=("wait", 60))
-    run = project.begin(*_on(address))
-    until(lambda: project.has_begun(run, "wait"), 180, message=project.log)
-    pid = next(told["pid"] for told in project.told() if told["mode"])
+    run = project.start(*_on(address))
+    until(lambda: _has_begun(project, run, "wait"), 180, message=project.log)
+    pid = next(told["pid"] for told in _told(project) if told["mode"])
     kill(run)
     until(lambda: not psutil.pid_exists(pid), 90, "the job lives on")
     assert not (project.results / "one/manifests/act/A01.json").exists()
     project.edit("config/pipeline.yaml", "wait_s: 60", "wait_s: 0")
-    assert "in 2 pilots" in project.good(*_on(address))
+    assert "in 2 pilots" in project.done(*_on(address))
 
 
 @pytest.mark.thorough
 def test_a_scheduler_that_is_not_there_is_told(warm_project):
     project = warm_project(columns=(1,))
-    code, output = project.run("--retries", "0", *_on("tcp://127.0.0.1:9"))
+    code, output = project.snakemake("--retries", "0", *_on("tcp://127.0.0.1:9"))
     assert code == 1
     assert "no Dask scheduler answers at tcp://127.0.0.1:9" in output
