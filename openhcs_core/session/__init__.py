@@ -5,6 +5,7 @@ Reads configs and plates, writes plans and rules: the I/O around the pure compil
 
 from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.files import write_files
+from openhcs_core.session.job_states import PlateStatus
 from openhcs_core.session.plates import open_orchestrator
 from openhcs_core.session.run_session import DEFAULT_CONFIG, RunSession, session_for
 from openhcs_core.session.snakemake_entry import (
@@ -12,7 +13,6 @@ from openhcs_core.session.snakemake_entry import (
     compile_for_snakemake,
     read_plan_index,
 )
-from openhcs_core.session.status import PlateStatus
 
 __all__ = [
     "DEFAULT_CONFIG",

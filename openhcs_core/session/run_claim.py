@@ -7,7 +7,7 @@ from pathlib import Path
 
 from openhcs_core.plan import RUN_LOCK, plate_lock
 from openhcs_core.runtime import RunLock
-from openhcs_core.session.status import LastRun
+from openhcs_core.session.job_states import LastRun
 
 WAIT_FOR_IT = "wait for it, or stop it"
 CHANGED_MEANWHILE = "another run changed the plans meanwhile"

@@ -25,7 +25,8 @@ from openhcs_core.runtime import write_partial_table
 from openhcs_core.session.compiling import Compilation
 from openhcs_core.session.failed_apart import remember_failed
 from openhcs_core.session.fallback_summary import describe_fallbacks
-from openhcs_core.session.status import JobStatus, LastRun, PlateStatus, read_status
+from openhcs_core.session.job_states import JobStatus, LastRun, PlateStatus
+from openhcs_core.session.status import read_status
 from openhcs_core.storage import replace_file
 
 _SHOWN_FAILURES = 20

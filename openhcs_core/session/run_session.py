@@ -22,6 +22,7 @@ from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.file_times import FileTimes
 from openhcs_core.session.files import PLAN_INDEX, RULES, changed_files, changed_plans, write_files
 from openhcs_core.session.future_times import set_back_future_times
+from openhcs_core.session.job_states import LastRun, PlateStatus
 from openhcs_core.session.lost_images import remove_manifests_of_lost_images
 from openhcs_core.session.manifests import sort_manifests
 from openhcs_core.session.output_names import remember_outputs
@@ -37,7 +38,7 @@ from openhcs_core.session.run_claim import (
 )
 from openhcs_core.session.run_end import end_run, forget_last_run
 from openhcs_core.session.shared_jobs import put_back_shared
-from openhcs_core.session.status import LastRun, PlateStatus, read_status
+from openhcs_core.session.status import read_status
 from openhcs_core.session.totals import GB, check_space, describe_totals, total
 from openhcs_core.session.unfinished import remove_unfinished
 from openhcs_core.session.version_drift import (

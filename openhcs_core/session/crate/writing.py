@@ -12,7 +12,8 @@ from openhcs_core.session.crate.contents import CrateFile, PlateRecord, inputs_t
 from openhcs_core.session.crate.graph import INPUTS, CrateDescription, crate_metadata
 from openhcs_core.session.crate.sources import collect_sources
 from openhcs_core.session.environment import installed_versions
-from openhcs_core.session.status import LastRun, read_status
+from openhcs_core.session.job_states import LastRun
+from openhcs_core.session.status import read_status
 from openhcs_core.session.version_drift import recorded_environment
 from openhcs_core.storage import replace_file
 

@@ -17,8 +17,9 @@ from openhcs_core.errors import (
 )
 from openhcs_core.session.facility.checks import CheckedPlate, compile_alone
 from openhcs_core.session.hours import read_hours
+from openhcs_core.session.job_states import PlateStatus
 from openhcs_core.session.run_claim import find_last_run
-from openhcs_core.session.status import PlateStatus, read_status
+from openhcs_core.session.status import read_status
 from openhcs_core.storage import replace_file
 
 SUMMARY = "plates.csv"

@@ -11,8 +11,9 @@ from openhcs_core.microscopes import AUTO, PlateIndex, find_claims, get_handler,
 from openhcs_core.planes import PlaneKey
 from openhcs_core.session.compiling import compile_workflow
 from openhcs_core.session.files import changed_files
+from openhcs_core.session.job_states import PlateStatus
 from openhcs_core.session.run_claim import find_last_run, find_owner
-from openhcs_core.session.status import PlateStatus, read_status
+from openhcs_core.session.status import read_status
 from openhcs_core.session.watch.changes import Changes, find_changes
 from openhcs_core.session.watch.plate_runs import (
     PlateRun,

@@ -11,8 +11,9 @@ from openhcs_core.cli.commands import cli
 from openhcs_core.registry import RegistryService
 from openhcs_core.runtime import Job, execute_step, gather_table
 from openhcs_core.session import compile_workflow, write_files
+from openhcs_core.session.job_states import LastRun
 from openhcs_core.session.run_end import end_run
-from openhcs_core.session.status import LastRun, read_status
+from openhcs_core.session.status import read_status
 from openhcs_core.testing.plates import write_imagexpress_plate
 
 COUNT = "{openhcs:count_cells_single_channel: {detection_method: threshold}}"

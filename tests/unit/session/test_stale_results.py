@@ -10,7 +10,6 @@ from openhcs_core.cli.commands import cli
 from openhcs_core.errors import ConfigError, RunLockedError
 from openhcs_core.runtime import RunLock
 from openhcs_core.session.verification import VerifyOptions, verify_results
-from openhcs_core.testing.plates import write_imagexpress_plate
 
 CONFIG = "plates:\n  demo: {path: plate}\n"
 HAT = """  - name: hat
@@ -46,24 +45,13 @@ def run_with_logs(run_all):
 
 
 @pytest.fixture(scope="module")
-def finished(run_with_logs, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("finished")
-    write_imagexpress_plate(folder / "plate", (1, 2))
-    (folder / "config").mkdir()
-    (folder / "config/config.yaml").write_text(CONFIG)
-    (folder / "config/pipeline.yaml").write_text(PIPELINE)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        run_with_logs()
-    return folder
+def finished(finish, run_with_logs):
+    return finish(PIPELINE, run=run_with_logs)
 
 
 @pytest.fixture
-def project(finished, tmp_path, monkeypatch):
-    folder = tmp_path / "project"
-    shutil.copytree(finished, folder)
-    monkeypatch.chdir(folder)
-    return folder
+def project(finished, work_in_copy):
+    return work_in_copy(finished)
 
 
 def _gc(*arguments):

@@ -32,25 +32,13 @@ EVERYTHING = VerifyOptions(cache=True, raw=True)
 
 
 @pytest.fixture(scope="module", params=["", CHUNKED], ids=["sharded", "chunked"])
-def finished(run_all, request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("finished")
-    write_imagexpress_plate(folder / "plate", (1, 2))
-    (folder / "config").mkdir()
-    (folder / "config/config.yaml").write_text(f"{request.param}plates:\n  demo: {{path: plate}}\n")
-    (folder / "config/pipeline.yaml").write_text(PIPELINE)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        run_all()
-    return folder
+def finished(finish, request):
+    return finish(PIPELINE, request.param)
 
 
 @pytest.fixture
-def project(finished, tmp_path, monkeypatch):
-    """A copy of finished results, in the working directory; the plate stays where it is."""
-    folder = tmp_path / "project"
-    shutil.copytree(finished, folder, copy_function=shutil.copy2)
-    monkeypatch.chdir(folder)
-    return folder
+def project(finished, work_in_copy):
+    return work_in_copy(finished)
 
 
 def _verify(path="results", options=EVERYTHING):

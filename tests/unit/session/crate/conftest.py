@@ -1,10 +1,6 @@
 """A plate with results, made in this process."""
 
-import shutil
-
 import pytest
-
-from openhcs_core.testing.plates import write_imagexpress_plate
 
 PIPELINE = """steps:
   - {name: smooth, func: {skimage:filters.gaussian: {sigma: 1}}}
@@ -15,21 +11,11 @@ overrides:
 
 
 @pytest.fixture(scope="package")
-def finished(run_all, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("finished")
-    write_imagexpress_plate(folder / "plate", (1, 2))
-    (folder / "config").mkdir()
-    (folder / "config/config.yaml").write_text("plates:\n  demo: {path: plate}\n")
-    (folder / "config/pipeline.yaml").write_text(PIPELINE)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        run_all()
-    return folder
+def finished(finish):
+    return finish(PIPELINE)
 
 
 @pytest.fixture
-def folder(finished, tmp_path, monkeypatch):
+def folder(finished, work_in_copy):
     """The working directory: a copy that a test may change."""
-    shutil.copytree(finished, tmp_path / "own")
-    monkeypatch.chdir(tmp_path / "own")
-    return tmp_path / "own"
+    return work_in_copy(finished)
