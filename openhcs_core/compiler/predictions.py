@@ -1,11 +1,10 @@
 """What a step takes for one well: from shapes and functions, and from jobs that did it before.
 
 The memory of a job is its process and libraries, and on top of them the larger of two phases:
-one stack going through its chain; or the images that are kept being put together, a file at a
-time. Images to be kept and labels wait for the well's end, in memory up to a limit, else in files.
+one stack going through its chain; or the images that are kept being written, a plane at a time.
+Images to be kept and labels wait for the well's end, in memory up to a limit, else in files.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from openhcs_core.compiler.places import step_number
 from openhcs_core.compiler.plate_values import ComponentValues
 from openhcs_core.compiler.request import CompileRequest
 from openhcs_core.compiler.tiling import MemoryLimit, StackForm, cost_of_stack
+from openhcs_core.config import ZarrChunkStrategy
 from openhcs_core.constants import Backend, Component, MemoryType
 from openhcs_core.microscopes import ChannelInfo
 from openhcs_core.plan import (
@@ -55,12 +55,17 @@ _MEMORY_TYPE_S = {
 }
 _READ_NS_PER_BYTE, _KEEP_NS_PER_BYTE = 1.5, 12.0
 _PYRAMID = 4 / 3
+_LABEL_BYTES = 4
+_TIFFS_AT_ONCE = 4
+_FOUND_BYTES_PER_PX = 0.25
+"""Outlines and rows of objects until the well's end: one each 4,000 px, of a kB."""
 _COMPRESSED = 0.75
 """Camera noise hardly compresses: cautious, for disks."""
 _PLATE_PLANES, _FLOAT64_BYTES = 12, 8
 """What a function over a plate holds of the images that pass it: sums, counts, a result."""
 _HELD_BYTES = 32 * 2**20
-"""Of images to be kept, and of labels, that are in memory until they are written, at most."""
+"""Of images to be kept, and of labels, that are in memory until they are written, at most; and
+of pixels that are on their way to disk."""
 _MB = 2**20
 _SAMPLE = 32
 
@@ -270,7 +275,7 @@ def _predict(
     process_mb = _process_mb(plan, request)
     labels = sum(stacks * chain.label_bytes for stacks, chain in chains)
     process_mb += _ROI_MB if labels else 0
-    held = min(labels, _HELD_BYTES)
+    held = min(labels, _HELD_BYTES) + labels / _LABEL_BYTES * _FOUND_BYTES_PER_PX
     computing = max((chain.peak_bytes for _, chain in chains), default=0.0) + held
     image_bytes = sum(images.bytes for images in made.values())
     keeping = 0.0
@@ -280,7 +285,11 @@ def _predict(
         sites = max(1, *(len(images.values[Component.SITE]) for images in made.values()))
         keeping = held + min(image_bytes, _HELD_BYTES)
         drawn = [stacks * chain.label_bytes / sites for stacks, chain in chains]
-        keeping += _written_bytes(plan.store, [image_bytes / sites, *drawn])
+        plane = max(
+            images.px * max(images.itemsize, _LABEL_BYTES if labels else 0)
+            for images in made.values()
+        )
+        keeping += _written_bytes(plan.store, [image_bytes / sites, *drawn], plane)
     start_s = _START_S + (_LIBRARY_S if plan.functions else 0.0)
     start_s += sum(_MEMORY_TYPE_S.get(kind, 0.0) for kind in kinds)
     cpu_s = start_s + sum(stacks * chain.cpu_ns for stacks, chain in chains) / 1e9
@@ -296,14 +305,19 @@ def _predict(
     )
 
 
-def _written_bytes(store: StorePlan, fields: Sequence[float]) -> float:
+def _written_bytes(store: StorePlan, fields: Sequence[float], plane_bytes: float) -> float:
     """Return what is in memory while fields are written, one after the other.
 
-    A file with its pyramid and what it is encoded to, and those before it that are on their way.
+    A plane with its pyramid and what these are encoded to, and those before it that are on their
+    way. A chunk of several planes, in OME-Zarr 0.4, is put together instead.
     """
-    most = math.inf if store.zarr is None else store.zarr.max_shard_mb * _MB
-    largest = min(max(fields), most)
-    return largest * (_PYRAMID + 1) + min(sum(fields) - largest, most / 2)
+    if store.zarr is None:
+        return _TIFFS_AT_ONCE * 2 * plane_bytes
+    config = store.zarr
+    largest = plane_bytes
+    if config.ome_zarr_version == "0.4" and config.chunk_strategy is ZarrChunkStrategy.WELL:
+        largest = max(plane_bytes, min(max(fields), config.max_shard_mb * 10**6))
+    return largest * (_PYRAMID + 1) + min(max(sum(fields) - largest, 0), _HELD_BYTES)
 
 
 def _process_mb(plan: StepPlan, request: CompileRequest) -> int:

@@ -1,12 +1,15 @@
 """Digests of image content: dtype, shape and values, not encoded bytes."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openhcs_core.planes import PlaneKey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_PART_BYTES = 4 * 2**20
 
 
 def plane_digest(plane: "NDArray[Any]") -> str:
@@ -28,6 +31,17 @@ def content_digest(content: bytes) -> str:
     import xxhash
 
     return xxhash.xxh3_128(content).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return :func:`content_digest` of a file's bytes, of which a part is in memory at a time."""
+    import xxhash
+
+    digest = xxhash.xxh3_128()
+    with path.open("rb", buffering=0) as stream:
+        while part := stream.read(_PART_BYTES):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def combined_digest(digests: Iterable[str]) -> str:

@@ -37,10 +37,13 @@ class FileCache:
         Folder of the files.
     digest : callable
         Gives the digest of a file's bytes.
+    file_digest : callable, optional
+        Gives the same for a file, of which a part is in memory at a time.
     """
 
     root: Path
     digest: Callable[[bytes], str]
+    file_digest: Callable[[Path], str] | None = None
 
     def put_bytes(self, content: bytes) -> FileRecord:
         """Store content unless it is there.
@@ -71,15 +74,14 @@ class FileCache:
         DiskFullError
             There is no room for a copy.
         """
-        content = path.read_bytes()
-        digest = self.digest(content)
+        digest = self._digest_of(path)
         stored = self.path(digest)
         if not self._is_whole(stored):
             if is_shared:
                 path.chmod(path.stat().st_mode & _READ_ONLY)
                 link_or_copy(path, stored)
             else:
-                _link_to_copy(content, stored)
+                _link_to_copy(path.read_bytes(), stored)
         return _record(digest, stored.stat())
 
     def read(self, record: FileRecord) -> bytes | None:
@@ -106,7 +108,7 @@ class FileCache:
     def check(self, path: Path) -> str | None:
         """Return what is wrong with a stored file, None when it is what its name says."""
         try:
-            digest = self.digest(path.read_bytes())
+            digest = self._digest_of(path)
         except OSError as error:
             return f"damaged ({error})"
         return None if digest == path.name else f"a file of digest {digest}"
@@ -117,7 +119,7 @@ class FileCache:
         One that is missing is not: another job may be about to store it, and note its time.
         """
         try:
-            if self.digest(path.read_bytes()) == path.name:
+            if self._digest_of(path) == path.name:
                 return True
             path.unlink(missing_ok=True)
         except FileNotFoundError:
@@ -125,6 +127,11 @@ class FileCache:
         except OSError:  # unreadable
             path.unlink(missing_ok=True)
         return False
+
+    def _digest_of(self, path: Path) -> str:
+        return (
+            self.digest(path.read_bytes()) if self.file_digest is None else self.file_digest(path)
+        )
 
     def path(self, digest: str) -> Path:
         """Return where the file of a digest is or would be."""

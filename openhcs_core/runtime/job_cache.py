@@ -19,7 +19,7 @@ from openhcs_core.config import ZARR_GROUP_FILES, FrozenModel
 from openhcs_core.errors import StorageAccessError
 from openhcs_core.ground.stored import FILES_FOLDER, IMAGES_FOLDER, job_folder, place_files
 from openhcs_core.plan import digest_bytes
-from openhcs_core.runtime.digests import content_digest
+from openhcs_core.runtime.digests import content_digest, file_digest
 from openhcs_core.runtime.file_cache import FileCache, StoredFile
 from openhcs_core.runtime.manifest import Manifest
 from openhcs_core.runtime.removable import write_unless_removed
@@ -83,7 +83,7 @@ class JobCache:
     @property
     def images(self) -> FileCache:
         """Files of kept images; these share their disk space with the results."""
-        return FileCache(self.root / IMAGES_FOLDER, content_digest)
+        return FileCache(self.root / IMAGES_FOLDER, content_digest, file_digest)
 
     def knows(self, plan_digest: str, well: str) -> bool:
         """Return whether a job of this plan and well has ever been recorded, for any input."""

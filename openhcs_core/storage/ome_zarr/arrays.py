@@ -1,7 +1,9 @@
 """Images as zarr arrays, a level of the pyramid each, written block by block."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from openhcs_core.storage.ome_zarr.layout import (
 )
 from openhcs_core.storage.ome_zarr.metadata import DisplayRange
 from openhcs_core.storage.ome_zarr.pyramid import Reduction, level_shapes
+from openhcs_core.storage.ome_zarr.shards import ShardWriter
 from openhcs_core.storage.ome_zarr.tensorstore_ import ArrayWriter, WriteQueue
 
 if TYPE_CHECKING:
@@ -73,8 +76,8 @@ def write_levels(
         The image's new folder.
     planes : iterable of (str, (int, int, int), ndarray or callable)
         Name for messages, place ``(t, c, z)``, and pixels ``[Y, X]``, ordered by place. Values
-        are written as they are, byte order apart. The planes of one file are in memory at
-        once: a shard that is written plane by plane costs six times one that is written whole.
+        are written as they are, byte order apart. A shard is written a plane at a time; the
+        planes of one chunk are in memory at once.
     outer : (int, int, int)
         Length of the axes t, c, z.
     config : ZarrConfig
@@ -97,66 +100,131 @@ def write_levels(
         if levels is None:
             layouts = level_layouts(outer, image.shape, image.dtype.name, config)
             layouts[0].check(name)
-            levels = _Levels(folder, layouts, reduction, queue)
+            block = layouts[0].block
+            kind = _Shards if block.is_shard and prod(block.planes) > 1 else _Blocks
+            levels = kind(folder, layouts, reduction, queue)
         levels.add(place, image)
         extents.setdefault(place[1], []).append(plane_extent(image))
     if levels is None:
         raise InputDataError(f"{folder}: expected an image, found no planes; leave it out")
-    levels.put_block()
+    levels.finish()
     dtype = levels.layouts[0].dtype
     ranges = {channel: display_range(extents[channel], dtype) for channel in sorted(extents)}
     return WrittenImage(dtype, tuple(layout.shape[3:] for layout in levels.layouts), ranges)
 
 
-@dataclass
-class _Levels:
-    """The arrays of one image while they are written: one block of each level is in memory."""
+class _Levels(ABC):
+    """The arrays of one image while they are written: a level of the pyramid each."""
 
-    folder: Path
-    layouts: list[ArrayLayout]
-    reduction: Reduction
-    queue: WriteQueue
-    block: Place | None = None
-    buffers: "list[NDArray[Any]]" = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.writers = []
-        for number, layout in enumerate(self.layouts):
-            array = self.folder / str(number)
+    def __init__(
+        self, folder: Path, layouts: list[ArrayLayout], reduction: Reduction, queue: WriteQueue
+    ) -> None:
+        self.layouts, self.queue = layouts, queue
+        self._halve = reduction.halve
+        self.folders = [folder / str(number) for number in range(len(layouts))]
+        for array, layout in zip(self.folders, layouts, strict=True):
             write_json(array / layout.file, layout.metadata())
-            self.writers.append(ArrayWriter(array, layout))
 
+    @abstractmethod
     def add(self, place: Place, image: "NDArray[Any]") -> None:
         """Take the next plane; the array must not be changed until it is written."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Hand over what is left."""
+
+    def levels_of(self, image: "NDArray[Any]") -> "Iterator[NDArray[Any]]":
+        """Yield an image and its smaller copies."""
+        yield image
+        for _ in self.layouts[1:]:
+            image = self._halve(image)
+            yield image
+
+
+class _Blocks(_Levels):
+    """Written a file at a time: one of each level is put together in memory."""
+
+    def __init__(
+        self, folder: Path, layouts: list[ArrayLayout], reduction: Reduction, queue: WriteQueue
+    ) -> None:
+        super().__init__(folder, layouts, reduction, queue)
+        self._writers = [
+            ArrayWriter(array, layout) for array, layout in zip(self.folders, layouts, strict=True)
+        ]
+        self._block: Place | None = None
+        self._buffers: list[NDArray[Any]] = []
+
+    def add(self, place: Place, image: "NDArray[Any]") -> None:
         import numpy as np
 
         layout = self.layouts[0]
         if layout.block.planes == (1, 1, 1):  # a plane a file: it need not be put together
-            self.block = layout.block_of(place)
-            for plane in self._levels_of(image):
-                self.buffers.append(np.ascontiguousarray(plane, layout.dtype)[None, None, None])
-            self.put_block()
+            self._block = layout.block_of(place)
+            for plane in self.levels_of(image):
+                self._buffers.append(np.ascontiguousarray(plane, layout.dtype)[None, None, None])
+            self.finish()
             return
-        if layout.block_of(place) != self.block:
-            self.put_block()
-            self.block = layout.block_of(place)
-            self.buffers = [np.zeros(one.block_shape, one.dtype) for one in self.layouts]
+        if layout.block_of(place) != self._block:
+            self.finish()
+            self._block = layout.block_of(place)
+            self._buffers = [np.zeros(one.block_shape, one.dtype) for one in self.layouts]
         t, c, z = (at % size for at, size in zip(place, layout.block.planes, strict=True))
-        for plane, buffer in zip(self._levels_of(image), self.buffers, strict=True):
+        for plane, buffer in zip(self.levels_of(image), self._buffers, strict=True):
             buffer[t, c, z] = plane
 
-    def _levels_of(self, image: "NDArray[Any]") -> "Iterator[NDArray[Any]]":
-        yield image
-        for _ in self.layouts[1:]:
-            image = self.reduction.halve(image)
-            yield image
-
-    def put_block(self) -> None:
+    def finish(self) -> None:
         """Hand the block that was added last over to be written, if there is one."""
-        if self.block is not None and self.buffers:
-            for writer, buffer in zip(self.writers, self.buffers, strict=True):
-                self.queue.put(writer, self.block, buffer)
-        self.buffers = []
+        if self._block is not None:
+            for writer, buffer in zip(self._writers, self._buffers, strict=False):
+                self.queue.put(writer.start(self._block, buffer), buffer.nbytes)
+        self._buffers = []
+        self.queue.make_room()
+
+
+class _Shards(_Levels):
+    """Written a plane at a time, into the shard of each level."""
+
+    def __init__(
+        self, folder: Path, layouts: list[ArrayLayout], reduction: Reduction, queue: WriteQueue
+    ) -> None:
+        super().__init__(folder, layouts, reduction, queue)
+        self._writers = [
+            ShardWriter(array, layout, queue)
+            for array, layout in zip(self.folders, layouts, strict=True)
+        ]
+        self._last: Place | None = None
+        self._filled = 0
+
+    def add(self, place: Place, image: "NDArray[Any]") -> None:
+        layout = self.layouts[0]
+        if self._last is None or layout.block_of(place) != layout.block_of(self._last):
+            self.finish()
+        self._last = place
+        self._fill(layout.number_in_block(place))
+        self._put(image)
+
+    def finish(self) -> None:
+        """Fill the shard that was begun, if there is one, and end it with its index."""
+        if self._last is not None:
+            self._fill(prod(self.layouts[0].block.planes))
+            for writer in self._writers:
+                writer.close(self._last)
+        self._filled = 0
+
+    def _fill(self, number: int) -> None:
+        """Write zeros for planes that are not given, up to that of a number in the shard."""
+        import numpy as np
+
+        while self._filled < number:
+            self._put(np.zeros(self.layouts[0].shape[3:], self.layouts[0].dtype))
+
+    def _put(self, image: "NDArray[Any]") -> None:
+        import numpy as np
+
+        assert self._last is not None
+        for writer, plane in zip(self._writers, self.levels_of(image), strict=True):
+            writer.put(self._last, np.ascontiguousarray(plane, self.layouts[0].dtype))
+        self._filled += 1
         self.queue.make_room()
 
 

@@ -19,6 +19,12 @@ DTYPES = frozenset(
 _MB = 10**6
 _BLOSC_LIMIT_BYTES = 2**31 - 17
 _BIT_SHUFFLE = 2
+_INDEX_CODECS: list[dict[str, Any]] = [
+    {"name": "bytes", "configuration": {"endian": "little"}},
+    {"name": "crc32c"},
+]
+_MANY = 2**40
+"""More planes than any array has."""
 
 Place = tuple[int, int, int]
 """Index ``(t, c, z)`` of a plane, or a number of planes along these axes."""
@@ -100,6 +106,12 @@ class ArrayLayout:
         t, c, z = (at // size for at, size in zip(place, self.block.planes, strict=True))
         return t, c, z
 
+    def number_in_block(self, place: Place) -> int:
+        """Return how many planes of its block come before one."""
+        _, channels, slices = self.block.planes
+        t, c, z = (at % size for at, size in zip(place, self.block.planes, strict=True))
+        return (t * channels + c) * slices + z
+
     def file_of(self, place: Place) -> str:
         """Return the file that a plane is in, relative to its array."""
         begin = ["c"] if self.config.ome_zarr_version == "0.5" else []
@@ -108,6 +120,15 @@ class ArrayLayout:
     def metadata(self) -> dict[str, Any]:
         """Return the JSON of the array: zarr v3 for OME-Zarr 0.5, zarr v2 for 0.4."""
         return self._v3() if self.config.ome_zarr_version == "0.5" else self._v2()
+
+    def planes_metadata(self) -> dict[str, Any]:
+        """Return the JSON of an array ``[N, Y, X]`` with chunks like those in a shard."""
+        shape = self.shape[3:]
+        return self._plain(_MANY, shape, self.dtype, self._codecs())
+
+    def index_metadata(self) -> dict[str, Any]:
+        """Return the JSON of an array ``[1, N, 2]`` with a chunk like the index of a shard."""
+        return self._plain(1, (prod(self.block.planes), 2), "uint64", _INDEX_CODECS)
 
     def check(self, name: str) -> None:
         """Refuse planes that the codec cannot take.
@@ -140,11 +161,10 @@ class ArrayLayout:
     def _v3(self) -> dict[str, Any]:
         codecs = self._codecs()
         if self.block.is_shard:
-            index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
             sharding = {
                 "chunk_shape": [1, 1, 1, *self.shape[3:]],
                 "codecs": codecs,
-                "index_codecs": index,
+                "index_codecs": _INDEX_CODECS,
                 "index_location": "end",
             }
             codecs = [{"name": "sharding_indexed", "configuration": sharding}]
@@ -159,6 +179,22 @@ class ArrayLayout:
             "fill_value": self._fill_value(),
             "codecs": codecs,
             "dimension_names": list(AXES),
+            "attributes": {},
+        }
+
+    def _plain(
+        self, count: int, chunk: tuple[int, ...], dtype: str, codecs: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        grid = {"chunk_shape": [1, *chunk]}
+        return {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": [count, *chunk],
+            "data_type": dtype,
+            "chunk_grid": {"name": "regular", "configuration": grid},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "fill_value": self._fill_value() if dtype == self.dtype else 0,
+            "codecs": codecs,
             "attributes": {},
         }
 

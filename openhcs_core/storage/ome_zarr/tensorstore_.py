@@ -3,9 +3,11 @@
 import os
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from math import prod
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +35,9 @@ class Pending(Protocol):
     def result(self) -> Any:
         """Wait for it; raise what went wrong."""
 
+    def done(self) -> bool:
+        """Return whether there is nothing to wait for."""
+
 
 class ArrayWriter:
     """Writes the blocks of a new array, whose metadata are in its folder.
@@ -47,11 +52,11 @@ class ArrayWriter:
 
     def __init__(self, folder: Path, layout: ArrayLayout) -> None:
         self._folder, self._layout = folder, layout
-        with self.naming_failures():
+        with naming_failures(folder):
             self._array = _open(folder, is_new=True)
 
     def start(self, block: Place, pixels: "NDArray[Any]") -> Pending:
-        """Start to write a block; wait for it within :meth:`naming_failures`.
+        """Start to write a block.
 
         Parameters
         ----------
@@ -67,28 +72,85 @@ class ArrayWriter:
         pending: Pending = self._array[at].write(
             pixels, can_reference_source_data_indefinitely=True
         )
+        return _Named(self._folder, pending)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """Work whose failures are named."""
+
+    folder: Path
+    pending: Pending
+
+    def result(self) -> None:
+        with naming_failures(self.folder):
+            self.pending.result()
+
+    def done(self) -> bool:
+        return self.pending.done()
+
+
+class MemoryArray:
+    """Chunks of an array encoded into memory, one a number along its first axis.
+
+    Parameters
+    ----------
+    metadata : mapping
+        Of zarr v3, with chunks of length 1 along that axis.
+    context : tensorstore.Context
+        Has the memory, and threads.
+    name : str
+        No other array of the context has it.
+    """
+
+    def __init__(self, metadata: Mapping[str, Any], context: Any, name: str) -> None:
+        import tensorstore
+
+        spec = {
+            "driver": "zarr3",
+            "kvstore": {"driver": "memory", "path": f"{name}/"},
+            "metadata": metadata,
+            "store_data_equal_to_fill_value": True,
+        }
+        self._array = tensorstore.open(spec, create=True, context=context).result()
+        self._key = "c/{}" + "/0" * (len(self._array.shape) - 1)
+
+    def start(self, number: int, values: "NDArray[Any]") -> Pending:
+        """Start to encode a chunk, whose values are not to be changed any more."""
+        pending: Pending = self._array[number].write(
+            values, can_reference_source_data_indefinitely=True
+        )
         return pending
 
-    @contextmanager
-    def naming_failures(self) -> Iterator[None]:
-        """Raise what the system said when the block meets an error of tensorstore's.
+    def take(self, number: int) -> bytes:
+        """Return an encoded chunk that was waited for; it is not here any more."""
+        store, key = self._array.kvstore, self._key.format(number)
+        assert store is not None
+        content: bytes = store.read(key).result().value
+        store.write(key, None).result()
+        return content
 
-        Raises
-        ------
-        DiskFullError
-            There is no room for the array.
-        OSError
-            It cannot be written for another reason.
-        """
-        with naming_full_disk(self._folder):
-            try:
-                yield
-            except _FAILURES as error:
-                found = _SYSTEM_ERROR.search(str(error))
-                if found is None:
-                    raise
-                code = int(found[1])
-                raise OSError(code, os.strerror(code), str(self._folder)) from error
+
+@contextmanager
+def naming_failures(folder: Path) -> Iterator[None]:
+    """Raise what the system said when the block meets an error of tensorstore's.
+
+    Raises
+    ------
+    DiskFullError
+        There is no room for the array in `folder`.
+    OSError
+        It cannot be written for another reason.
+    """
+    with naming_full_disk(folder):
+        try:
+            yield
+        except _FAILURES as error:
+            found = _SYSTEM_ERROR.search(str(error))
+            if found is None:
+                raise
+            code = int(found[1])
+            raise OSError(code, os.strerror(code), str(folder)) from error
 
 
 class WriteQueue:
@@ -102,32 +164,43 @@ class WriteQueue:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes, self._bytes = most_bytes, 0
-        self._started: deque[tuple[ArrayWriter, Pending, int]] = deque()
+        self._started: deque[tuple[Pending, int]] = deque()
+        self._threads = ThreadPoolExecutor(_MOST_FILES)
+        self._arrays = 0
 
-    def put(self, writer: ArrayWriter, block: Place, pixels: "NDArray[Any]") -> None:
-        """Start to write a block; see :meth:`ArrayWriter.start`.
+    def encode(self, metadata: Mapping[str, Any]) -> MemoryArray:
+        """Return an array in memory, which is gone with this."""
+        self._arrays += 1
+        return MemoryArray(metadata, self._context, str(self._arrays))
 
-        Raises
-        ------
-        OSError
-            A block that was put earlier cannot be written.
-        """
-        self._started.append((writer, writer.start(block, pixels), pixels.nbytes))
-        self._bytes += pixels.nbytes
+    @cached_property
+    def _context(self) -> Any:
+        return _context(cache_bytes=0)
+
+    def put(self, pending: Pending, size_bytes: int) -> None:
+        """Take what was started; it is waited for in this order."""
+        self._started.append((pending, size_bytes))
+        self._bytes += size_bytes
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Do something in a thread meanwhile, such as waiting for a disk."""
+        self._started.append((self._threads.submit(work), 0))
 
     def make_room(self, most_bytes: int | None = None) -> None:
         """Wait until no more than what is allowed, or than `most_bytes`, is on its way.
+
+        What was put first and is done is finished in any case.
 
         Raises
         ------
         OSError
             A block cannot be written.
         """
-        while self._bytes > (self._most_bytes if most_bytes is None else most_bytes):
-            writer, pending, size = self._started.popleft()
+        most = self._most_bytes if most_bytes is None else most_bytes
+        while self._started and (self._bytes > most or self._started[0][0].done()):
+            pending, size = self._started.popleft()
             self._bytes -= size
-            with writer.naming_failures():
-                pending.result()
+            pending.result()
 
     def __enter__(self) -> "WriteQueue":
         return self
@@ -138,11 +211,14 @@ class WriteQueue:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is None:
-            self.make_room(0)
-        for _, pending, _ in self._started:  # nothing is written any more once it is left
-            with suppress(*_FAILURES):
-                pending.result()
+        try:
+            if error is None:
+                self.make_room(-1)
+        finally:
+            while self._started:  # nothing is written any more once it is left
+                with suppress(*_FAILURES):
+                    self._started.popleft()[0].result()
+            self._threads.shutdown()
 
 
 class ArrayReader:

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from openhcs_core.storage.ome_zarr.model import PlaneSource
 
 _DEFAULT_CONFIG = ZarrConfig()
-_MB = 10**6
+_PENDING_BYTES = 32 * 2**20
+"""Of pixels that are encoded and written while the next are read."""
 
 
 def write_plate_metadata(store: Path, layout: PlateLayout) -> None:
@@ -111,7 +112,7 @@ def write_well(
     folder = store / well_path(well)
     with locked_folder(folder):
         with staged(folder) as stage:
-            with WriteQueue(zarr_config.max_shard_mb * _MB // 2) as queue:
+            with WriteQueue(_PENDING_BYTES) as queue:
                 written = _write_fields(stage, well, fields, image_metadata, zarr_config, queue)
             if confirm is not None:
                 confirm()

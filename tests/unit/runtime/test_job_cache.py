@@ -4,10 +4,12 @@ import errno
 import json
 import os
 import shutil
+import tracemalloc
 
 import pytest
 
 from openhcs_core.plan import digest_bytes
+from openhcs_core.runtime.digests import content_digest
 from openhcs_core.runtime.job_cache import JobCache
 from openhcs_core.runtime.manifest import FileRecord, Manifest
 
@@ -205,6 +207,20 @@ def test_files_that_two_wells_share_are_stored_once_and_serve_both(tmp_path, kep
     assert len(list(cache.images.root.glob("*/*"))) == 3
     for inputs in (READ["inputs"], other):
         assert cache.find(PLAN, "B02", {"inputs": inputs, "special": {}}) is not None
+
+
+def test_a_large_file_is_stored_and_checked_a_part_at_a_time(tmp_path, kept, monkeypatch):
+    content = bytes(range(256)) * 2**14
+    (kept / "0/c/0/1").write_bytes(content)
+    monkeypatch.setattr("openhcs_core.runtime.digests._PART_BYTES", 2**16)
+    images = JobCache(tmp_path / "cache").images
+    for _ in range(2):
+        tracemalloc.start()
+        stored = images.put_file(kept / "0/c/0/1")
+        assert images.check(images.path(stored.digest)) is None
+        assert tracemalloc.get_traced_memory()[1] < len(content) / 4
+        tracemalloc.stop()
+        assert stored.digest == content_digest(content)
 
 
 def test_damage_is_named(tmp_path, kept):

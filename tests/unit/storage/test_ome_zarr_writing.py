@@ -4,6 +4,7 @@ import multiprocessing
 import shutil
 import subprocess
 import sys
+import tracemalloc
 import weakref
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorstore
 import zarr
 
-from openhcs_core.config import ZarrChunkStrategy, ZarrConfig
+from openhcs_core.config import ZarrChunkStrategy, ZarrCompressor, ZarrConfig
 from openhcs_core.errors import InputDataError, StorageResolutionError
 from openhcs_core.planes import PlaneKey
 from openhcs_core.storage import (
@@ -71,6 +73,61 @@ def test_files_are_the_same_bytes_however_threads_go(tmp_path, strategy, version
             write_levels(folder, planes, (1, 2, 3), config, MEAN, queue)
         trees.append(tree(folder))
     assert all(found == trees[0] for found in trees)
+
+
+GAPS = {"none": set(), "amid": {(0, 1, 1), (1, 0, 0)}, "ends": {(0, 0, 0), (1, 1, 2)}}
+
+
+@pytest.mark.parametrize("gaps", GAPS)
+@pytest.mark.parametrize("dtype", ["uint16", ">u2", "bool", "float32"])
+@pytest.mark.parametrize("compressor", ZarrCompressor)
+def test_a_shard_written_plane_by_plane_is_the_one_tensorstore_writes_whole(
+    tmp_path, compressor, dtype, gaps
+):
+    image = np.random.default_rng(0).integers(0, 2, (2, 2, 3, 33, 70)).astype(dtype)
+    for place in GAPS[gaps]:
+        image[place] = 0
+    places = [place for place in np.ndindex(2, 2, 3) if place not in GAPS[gaps]]
+    config = ZarrConfig(compressor=compressor, pyramid_levels=1)
+    with WriteQueue(1000) as queue:
+        planes = [("plane", place, image[place]) for place in places]
+        write_levels(tmp_path / "ours", planes, (2, 2, 3), config, MEAN, queue)
+    (tmp_path / "whole/0").mkdir(parents=True)
+    shutil.copy(tmp_path / "ours/0/zarr.json", tmp_path / "whole/0")
+    spec = {
+        "driver": "zarr3",
+        "kvstore": {"driver": "file", "path": f"{tmp_path}/whole/0/"},
+        "store_data_equal_to_fill_value": True,
+    }
+    tensorstore.open(spec, write=True).result().write(image.astype(dtype)).result()
+    assert tree(tmp_path / "ours") == tree(tmp_path / "whole")
+    read = zarr.open_array(tmp_path / "ours/0", mode="r")[:]
+    np.testing.assert_array_equal(read, image)
+
+
+@pytest.mark.parametrize("strategy", ZarrChunkStrategy)
+def test_memory_does_not_grow_with_the_planes_of_a_field(tmp_path, strategy):
+    plane_bytes, peaks = 256 * 256 * 2, []
+    for count in (4, 40):
+        planes = (
+            ("plane", (0, 0, z), partial(np.full, (256, 256), z, "uint16")) for z in range(count)
+        )
+        tracemalloc.start()
+        with WriteQueue(plane_bytes) as queue:
+            config = ZarrConfig(chunk_strategy=strategy)
+            write_levels(tmp_path / str(count), planes, (1, 1, count), config, MEAN, queue)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 2 * plane_bytes
+
+
+def test_a_shard_that_cannot_be_written_is_an_error_of_the_system(tmp_path):
+    planes = [("plane", (0, 0, z), np.zeros((8, 8), "uint16")) for z in range(3)]
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0/c").write_text("in the way")
+    queue = WriteQueue(10**6)
+    with pytest.raises(NotADirectoryError), queue:
+        write_levels(tmp_path, planes, (1, 1, 3), ZarrConfig(), MEAN, queue)
 
 
 def write_one(store, well):
