@@ -57,8 +57,12 @@ _READ_NS_PER_BYTE, _KEEP_NS_PER_BYTE = 1.5, 12.0
 _PYRAMID = 4 / 3
 _LABEL_BYTES = 4
 _TIFFS_AT_ONCE = 4
-_FOUND_BYTES_PER_PX = 0.25
-"""Outlines and rows of objects until the well's end: one each 4,000 px, of a kB."""
+_PX_PER_OBJECT, _FOUND_BYTES = 4000, 1000
+"""Objects, and what their outlines and rows take until the well's end."""
+_ROW_BYTES, _ROW_NS, _PANDAS_MB = 300, 4000, 45
+"""Of a plate table that a function takes."""
+_KNOWN_OF_PLANE_BYTES = 500
+"""What a step over the plate knows of each image: its name and digest."""
 _COMPRESSED = 0.75
 """Camera noise hardly compresses: cautious, for disks."""
 _PLATE_PLANES, _FLOAT64_BYTES = 12, 8
@@ -118,13 +122,16 @@ def predict_steps(plans: Sequence[StepPlan], request: CompileRequest) -> dict[st
     request : CompileRequest
         With the plate's shapes, functions' costs, and measurements of earlier runs.
     """
-    found = {}
+    found, given = {}, {}
     for plan, read, made, chains in _follow_images(plans, request):
+        given[plan.step_name] = read
+        records = request.measured.get(plan.step_name, ())
         if plan.is_plate_wide:
-            found[plan.step_name] = _predict_plate(plan, read, request)
+            joined = [given[table.step] for table in plan.tables if not table.of_plate]
+            prediction = _predict_plate(plan, read, joined, request)
+            found[plan.step_name] = _of_plate_from_records(prediction, plan, records)
             continue
         prediction = _predict(plan, read, made, [*_counted(plan, read, chains)], request)
-        records = request.measured.get(plan.step_name, ())
         found[plan.step_name] = from_records(prediction, plan, records)
     return found
 
@@ -247,20 +254,56 @@ def _counted(
 
 
 def _predict_plate(
-    plan: StepPlan, read: Mapping[str, _Images], request: CompileRequest
+    plan: StepPlan,
+    read: Mapping[str, _Images],
+    joined: Sequence[Mapping[str, _Images]],
+    request: CompileRequest,
 ) -> StepPrediction:
-    """Return what a step over the whole plate takes: it sees one image after the other."""
+    """Return what a step over the whole plate takes: it sees one image after the other.
+
+    Parameters
+    ----------
+    joined : sequence of mapping
+        The images of a well that each plate table is of; a table is in memory whole.
+    """
     costs = [request.functions.find(function.ref).cost for function in plan.functions]
-    held = max(images.px for images in read.values()) * _PLATE_PLANES * _FLOAT64_BYTES
-    read_bytes = len(request.wells) * sum(images.bytes for images in read.values())
-    px = len(request.wells) * sum(images.planes * images.px for images in read.values())
-    cpu_ns = read_bytes * _READ_NS_PER_BYTE + px * sum(cost.ns_per_px for cost in costs)
+    wells = len(request.wells)
     process_mb = _PROCESS_MB + max((cost.library_mb for cost in costs), default=0)
+    held = cpu_ns = 0.0
+    if plan.takes_images:
+        held = max(images.px for images in read.values()) * _PLATE_PLANES * _FLOAT64_BYTES
+        held += wells * sum(images.planes for images in read.values()) * _KNOWN_OF_PLANE_BYTES
+        read_bytes = wells * sum(images.bytes for images in read.values())
+        px = wells * sum(images.planes * images.px for images in read.values())
+        cpu_ns = read_bytes * _READ_NS_PER_BYTE + px * sum(cost.ns_per_px for cost in costs)
+    for of_well in joined:
+        px = wells * sum(images.planes * images.px for images in of_well.values())
+        held += px / _PX_PER_OBJECT * _ROW_BYTES
+        cpu_ns += px / _PX_PER_OBJECT * _ROW_NS
+    process_mb += _PANDAS_MB if plan.tables else 0
     return StepPrediction(
         peak_mb=round(process_mb + held / _MB),
         cpu_s=round(_START_S + _LIBRARY_S + cpu_ns / 1e9, 2),
         cached_bytes=0,
         kept_bytes=0,
+    )
+
+
+def _of_plate_from_records(
+    prediction: StepPrediction, plan: StepPlan, records: Sequence[Measurement]
+) -> StepPrediction:
+    """Return what an earlier run's job took; of other parameters or wells, that at least."""
+    found = from_records(prediction, plan, records)
+    is_same = any(record.digest == plan_digest(plan) for record in records)
+    return (
+        found
+        if is_same
+        else found.model_copy(
+            update={
+                "peak_mb": max(found.peak_mb, prediction.peak_mb),
+                "cpu_s": max(found.cpu_s, prediction.cpu_s),
+            }
+        )
     )
 
 
@@ -275,7 +318,7 @@ def _predict(
     process_mb = _process_mb(plan, request)
     labels = sum(stacks * chain.label_bytes for stacks, chain in chains)
     process_mb += _ROI_MB if labels else 0
-    held = min(labels, _HELD_BYTES) + labels / _LABEL_BYTES * _FOUND_BYTES_PER_PX
+    held = min(labels, _HELD_BYTES) + labels / _LABEL_BYTES / _PX_PER_OBJECT * _FOUND_BYTES
     computing = max((chain.peak_bytes for _, chain in chains), default=0.0) + held
     image_bytes = sum(images.bytes for images in made.values())
     keeping = 0.0

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 DIGEST_BYTES = 16
@@ -22,6 +23,13 @@ def digest_text(text: str) -> str:
 def digest_bytes(data: bytes) -> str:
     """Return the BLAKE2b digest of `data` as 32 hexadecimal digits."""
     return hashlib.blake2b(data, digest_size=DIGEST_BYTES).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """Return :func:`digest_bytes` of a file, of which a part is in memory at a time."""
+    with path.open("rb") as stream:
+        made = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES))
+    return made.hexdigest()
 
 
 def readable_json(value: Any) -> str:

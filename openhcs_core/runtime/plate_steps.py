@@ -44,6 +44,7 @@ from openhcs_core.runtime.manifest import (
     read_manifest,
 )
 from openhcs_core.runtime.means import Means, job_means, libraries_of
+from openhcs_core.runtime.measured import Stopwatch
 from openhcs_core.runtime.outputs import make_files
 from openhcs_core.runtime.plate_images import PlateImages
 from openhcs_core.runtime.read_records import digest_of_read
@@ -69,7 +70,8 @@ class _Call:
 def execute_plate_step(job: Job, load: FunctionLoader) -> None:
     """Do one step for all wells of a plate and commit the result.
 
-    Memory does not grow with the plate: images are read one at a time.
+    Images are read one at a time: memory grows with the plate by what is known of each (its name
+    and digest), by the tables that a function takes, and by what it keeps.
 
     Parameters
     ----------
@@ -85,6 +87,7 @@ def execute_plate_step(job: Job, load: FunctionLoader) -> None:
     InputDataError, StepFunctionError, OutOfMemoryError
         See there.
     """
+    stopwatch = Stopwatch()
     turn = Turn(job.plate_dir, f"{job.step}.{PLATE_TARGET}")
     plan = job.read_step_plan(PLATE_TARGET)
     read_digest = digest_of_read(job.plate_dir, plan, PLATE_TARGET)
@@ -110,14 +113,17 @@ def execute_plate_step(job: Job, load: FunctionLoader) -> None:
         commit(job, result.manifest, result.files)
         if result.is_new and not result.manifest.left_out:
             remember(job, result.manifest, result.files, None)
+        if result.is_new:
+            stopwatch.write(job.plate_dir, plan, PLATE_TARGET, None, result.gpus)
 
 
 class _Result(NamedTuple):
-    """What a job commits; `is_new`: nobody has it yet."""
+    """What a job commits; `is_new`: nobody has it yet. `gpus`: how many it held."""
 
     manifest: Manifest
     files: Mapping[str, bytes]
     is_new: bool
+    gpus: int = 0
 
 
 def _find_or_compute(job: Job, plan: StepPlan, load: FunctionLoader) -> _Result:
@@ -201,6 +207,7 @@ class _PlateStep:
                 logger.info("call %d of %d: %d images", number, len(self._calls), len(call.keys))
                 with means.on_devices(call.function):
                     values[call.group.value] += self._run(call, means)
+            gpus = len(means.device.names)
         self._images.read_rest(self._keys)
         files = make_files(plan, PLATE_TARGET, values)
         read = self._read(self._images.digests())
@@ -218,7 +225,7 @@ class _PlateStep:
                 for path, content in files.items()
             },
         )
-        return _Result(manifest, files, is_new=True)
+        return _Result(manifest, files, is_new=True, gpus=gpus)
 
     def _read(self, images: Mapping[str, str]) -> dict[str, dict[str, str]]:
         """Return all that the result is known by."""

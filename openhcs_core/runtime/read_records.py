@@ -5,14 +5,15 @@ copied and put back. With this digest compiling tells by content whether a resul
 input. It is no part of the manifest, since an index has times of images in it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from openhcs_core.errors import InputDataError
+from openhcs_core.ground.canonical import digest_file
 from openhcs_core.ground.commit_records import read_record_path
 from openhcs_core.plan import (
     StepPlan,
-    digest_bytes,
     read_names,
 )
 from openhcs_core.runtime.digests import combined_digest
@@ -43,7 +44,7 @@ def digests_of_read(plate_dir: Path, plan: StepPlan, well: str) -> dict[str, str
         One is missing.
     """
     names = read_names(plan, well)
-    return {name: digest_bytes(read_made(plate_dir / name)) for name in names}
+    return {name: digest_of_made(plate_dir / name) for name in names}
 
 
 def read_made(path: Path) -> bytes:
@@ -54,8 +55,26 @@ def read_made(path: Path) -> bytes:
     InputDataError
         It is missing.
     """
-    try:
+    with _naming_missing(path):
         return path.read_bytes()
+
+
+def digest_of_made(path: Path) -> str:
+    """Return the digest of such a file, or of a plate table, which may be large.
+
+    Raises
+    ------
+    InputDataError
+        It is missing.
+    """
+    with _naming_missing(path):
+        return digest_file(path)
+
+
+@contextmanager
+def _naming_missing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise InputDataError(
             f"{path} is missing: what this step reads has not been made; run snakemake"

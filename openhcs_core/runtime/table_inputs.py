@@ -1,6 +1,5 @@
 """Plate tables that a step takes: as data frames, with the wells and images that they are of."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,6 @@ from openhcs_core.plan import (
     PlateTable,
     StepPlan,
     TablePlan,
-    digest_bytes,
     digest_text,
     manifest_path,
     table_path,
@@ -22,7 +20,7 @@ from openhcs_core.plan import (
 )
 from openhcs_core.planes import PlaneKey
 from openhcs_core.runtime.manifest import WellFailure, find_failed, is_partial, read_manifest
-from openhcs_core.runtime.read_records import read_made
+from openhcs_core.runtime.read_records import digest_of_made, read_made
 from openhcs_core.runtime.tables import read_plate_map
 
 if TYPE_CHECKING:
@@ -57,8 +55,7 @@ class TableInputs:
 
     def __init__(self, plate_dir: Path, plan: StepPlan) -> None:
         self._plate_dir = plate_dir
-        self._content = {name: read_made(plate_dir / name) for name in taken_tables(plan)}
-        self.digests = {name: digest_bytes(content) for name, content in self._content.items()}
+        self.digests = {name: digest_of_made(plate_dir / name) for name in taken_tables(plan)}
         self._images: dict[str, tuple[PlaneKey, ...]] = {}
         self.left_out: dict[str, WellFailure] = {}
         for table in plan.tables:
@@ -92,15 +89,15 @@ class TableInputs:
         import pandas as pd
 
         path = table_path(table.step, table.file)
-        try:
+        try:  # another file than at first is noticed when the job is done
             frame = pd.read_csv(
-                io.BytesIO(self._content[path]),
+                self._plate_dir / path,
                 dtype={"well": str, "channel": str},
                 keep_default_na=False,
                 na_values=[""],
                 float_precision="round_trip",
             )
-        except (ValueError, pd.errors.ParserError) as error:
+        except (OSError, ValueError, pd.errors.ParserError) as error:
             raise InputDataError(
                 f"{self._plate_dir / path} cannot be read as a table: {error}"
             ) from error
@@ -126,7 +123,7 @@ class TableInputs:
     def _plan(self, table: PlateTable) -> TablePlan:
         path = table_plan_path(table.step, table.file)
         try:
-            return TablePlan.model_validate_json(self._content[path])
+            return TablePlan.model_validate_json(read_made(self._plate_dir / path))
         except ValidationError as error:
             raise InputDataError(
                 f"{self._plate_dir / path} is damaged; run snakemake, which writes it again"

@@ -11,7 +11,7 @@ from openhcs_core.config import PipelineConfig, VFSConfig, load_yaml, validate
 from openhcs_core.emission import emit_plan_files
 from openhcs_core.microscopes import get_handler
 from openhcs_core.pipeline import FunctionCost
-from openhcs_core.plan import BatchAim, FunctionPlan, GroupPlan, Measurement, StepPlan
+from openhcs_core.plan import BatchAim, FunctionPlan, GroupPlan, Measurement, StepPlan, plan_digest
 from openhcs_core.registry import FunctionMetadata, RegistryService
 
 ROOT = Path(__file__).parents[3]
@@ -103,6 +103,41 @@ def test_what_other_functions_took_says_nothing(request_of):
     plan = compile_plate(request_of())
     other = _took(plan, functions=("openhcs:tophat",))
     assert compile_plate(request_of(measured={"clean": [other]})) == plan
+
+
+PLATE_STEPS = """steps:
+  - {name: light, scope: plate, func: openhcs:estimate_illumination}
+  - {name: count, func: openhcs:count_cells_single_channel}
+  - name: total
+    scope: plate
+    func: {openhcs:z_prime: {table: count/cell_counts, columns: [objects]}}
+"""
+
+
+def test_a_plate_table_is_predicted_by_the_images_it_is_of_and_the_plates_images_by_their_number(
+    request_of, tmp_path
+):
+    request = request_of(PLATE_STEPS, tmp_path, shape=(2000, 2000))
+    few = compile_plate(request).predictions
+    many = compile_plate(replace(request, wells=(*request.wells * 500,))).predictions
+    planes = sum(image.key.well == request.wells[0] for image in request.index.images)
+    rows_mb = 500 * len(request.wells) * planes * 2000**2 / 4000 * 300 / 2**20
+    assert many["total"].peak_mb - few["total"].peak_mb == pytest.approx(rows_mb, rel=0.01)
+    assert few["light"].peak_mb <= many["light"].peak_mb < few["light"].peak_mb + 20
+
+
+def test_a_record_of_a_step_over_the_plate_is_of_its_wells(request_of, tmp_path):
+    request = request_of(PLATE_STEPS, tmp_path)
+    plan = compile_plate(request)
+    (total,) = (one for one in plan.steps if one.step_name == "total")
+    for digest, peak_mb, expected in (
+        (plan_digest(total), 12, 12),
+        ("of other wells", 12, plan.predictions["total"].peak_mb),
+        ("of other wells", 900, 900),
+    ):
+        record = _took(plan, "total", digest=digest, peak_mb=peak_mb)
+        found = compile_plate(replace(request, measured={"total": (record,)})).predictions
+        assert found["total"].peak_mb == expected
 
 
 def test_no_plan_file_depends_on_predictions(request_of):
