@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from dataclasses import asdict
 import click
 
 from openhcs_core.cli.interrupts import all_as_ctrl_c
+from openhcs_core.cli.plate_events import print_event
 from openhcs_core.errors import EXIT_STOPPED, render_error
 from openhcs_core.session import DEFAULT_CONFIG
 from openhcs_core.session.facility import (
@@ -182,11 +182,7 @@ class _Speaker:
 
     def event(self, plate: str, state: str, detail: str) -> None:
         """Say what happens to a plate."""
-        if self._as_json:
-            print(json.dumps({"plate": plate, "state": state, "detail": detail}), flush=True)
-            return
-        now = time.strftime("%Y-%m-%d %H:%M:%S")
-        print(f"{now}  {plate}: {state}{f', {detail}' if detail else ''}", flush=True)
+        print_event(plate, state, detail, as_json=self._as_json)
 
     def ended(self, outcomes: Sequence[Outcome]) -> None:
         """Say what came of plates."""

@@ -1,7 +1,5 @@
 """``openhcs-core watch``."""
 
-import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +8,7 @@ import click
 
 from openhcs_core.cli.amounts import age_s
 from openhcs_core.cli.interrupts import all_as_ctrl_c
+from openhcs_core.cli.plate_events import print_event
 from openhcs_core.errors import EXIT_DATA
 from openhcs_core.session.watch import PlateState, Stage, Watcher, WatchOptions, check_options
 
@@ -98,17 +97,9 @@ class _Speaker:
         said = (state.stage, "" if is_waiting else state.detail)
         if self._said.get(state.name) != said:
             self._said[state.name] = said
-            self._print(state.name, state.stage, state.detail)
+            print_event(state.name, state.stage, state.detail, as_json=self._as_json)
 
     def starting(self, name: str, log: str, run: Callable[[], int]) -> int:
         """Print that a run starts, and run it."""
-        self._print(name, "running", f"log {log}")
+        print_event(name, "running", f"log {log}", as_json=self._as_json)
         return run()
-
-    def _print(self, plate: str, state: str, detail: str) -> None:
-        if self._as_json:
-            print(json.dumps({"plate": plate, "state": state, "detail": detail}), flush=True)
-            return
-        now = time.strftime("%Y-%m-%d %H:%M:%S")
-        print(f"{now}  {plate}: {state}{f', {detail}' if detail else ''}", flush=True)
-        sys.stdout.flush()

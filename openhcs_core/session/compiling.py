@@ -157,12 +157,20 @@ def compile_workflow(
     raise_all(config_path, errors)
     results = config.results.rstrip("/")
     compiled = CompiledPipeline(results=results, plates=tuple(plate.plan for plate in plates))
-    warnings = module_warnings(functions)
-    warnings += [text for pipeline in pipelines.values() for text in pipeline.warnings]
-    warnings += [text for plate in plates for text in plate.warnings]
+    warnings = _warnings(functions, pipelines.values(), plates)
     requests = tuple(plate.request for plate in plates)
     files = _collect_files(compiled, plates, plan_folder(only))
-    return Compilation(config, compiled, files, tuple(warnings), requests)
+    return Compilation(config, compiled, files, warnings, requests)
+
+
+def _warnings(
+    functions: RegistryService, pipelines: Iterable[_Pipeline], plates: Iterable[_CompiledPlate]
+) -> tuple[str, ...]:
+    """Return what a person should know before the run: of modules, pipelines, plates."""
+    warnings = module_warnings(functions)
+    warnings += [text for pipeline in pipelines for text in pipeline.warnings]
+    warnings += [text for plate in plates for text in plate.warnings]
+    return tuple(warnings)
 
 
 def _read_config(
