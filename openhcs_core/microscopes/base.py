@@ -96,7 +96,9 @@ class MicroscopeHandler(ABC):
         source = open_plate_source(plate)
         source.check()
         with _collector_paused():
-            return self.read_index(source)
+            index = self.read_index(source)
+        source.check_links(image.path for image in index.images)
+        return index
 
     def initialize_workspace(
         self, plate: str | Path | PlateSource, workspace: Path | None = None

@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -41,6 +41,7 @@ class LocalPlate(PlateSource):
         self._disk = DiskStorageBackend()
         self._planes = ZarrPlanes(self, folder)
         self._real_folders: dict[Path, Path] = {}
+        self._links: set[str] = set()
 
     def check(self) -> None:
         """See :meth:`PlateSource.check`."""
@@ -66,9 +67,33 @@ class LocalPlate(PlateSource):
         path = f"{self.name}/{folder}" if folder else self.name
         try:
             with os.scandir(path) as entries:
-                return list(entries)
+                found = list(entries)
         except OSError as error:
             raise InputDataError(f"{path} cannot be listed: {error.strerror or error}") from error
+        below = f"{folder.rstrip('/')}/" if folder else ""
+        self._links.update(f"{below}{entry.name}" for entry in found if entry.is_symlink())
+        return found
+
+    def check_links(self, paths: Iterable[str]) -> None:
+        """See :meth:`PlateSource.check_links`."""
+        if not self._links:
+            return
+        root = self._resolved(self._folder)
+        linked = {path: path in self._links for path in self._links | {""}}
+
+        def is_linked(path: str) -> bool:
+            known = linked.get(path)
+            if known is None:  # of a folder once, of each image once
+                known = linked[path] = is_linked(path.rpartition("/")[0])
+            return known
+
+        links = [path for path in paths if is_linked(path)]
+        outside = [path for path in links if not (root / path).resolve().is_relative_to(root)]
+        if outside:
+            raise InputDataError(
+                f"{len(outside)} images of the plate are links out of its folder {root}, such as "
+                f"{outside[0]} to {(root / outside[0]).resolve()}; put the images themselves there"
+            )
 
     def is_there(self) -> bool:
         """Return whether the folder exists."""

@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol
 
@@ -90,6 +90,18 @@ class PlateSource(ABC):
         InputDataError
             A link leads out of the plate: to follow it may mean to list a whole disk.
         """
+
+    def check_links(self, paths: Iterable[str]) -> None:
+        """Raise when one of these images is a link out of the plate, which jobs do not follow.
+
+        Only folders that were listed are known.
+
+        Raises
+        ------
+        InputDataError
+            One is.
+        """
+        del paths  # behind a URL there are no links
 
     @abstractmethod
     def status(self, path: str) -> FileStatus:

@@ -27,6 +27,7 @@ from openhcs_core.storage import (
     read_plane,
     write_well,
 )
+from openhcs_core.testing.harmony_plates import list_planes, write_images, write_list
 from openhcs_core.testing.plates import image_path, write_imagexpress_plate
 
 ROOT = Path(__file__).parents[2]
@@ -248,6 +249,29 @@ def test_a_link_out_of_the_plate_is_not_followed(plate, target):
     (plate / "out").symlink_to(target, target_is_directory=True)
     with pytest.raises(InputDataError, match=r"out is a link to .*, outside of the plate"):
         index(plate)
+
+
+def test_images_that_are_links_out_of_the_plate_are_named_before_any_job(plate, tmp_path):
+    path = image_path(plate, "A01", 1)
+    (plate / "store").mkdir()
+    path.rename(plate / "store/real.tif_")
+    path.symlink_to("../store/real.tif_")
+    assert len(index(plate).images) == 2  # a link in the plate is as good as its file
+    (plate / "store").rename(tmp_path / "store")
+    path.unlink()
+    path.symlink_to(tmp_path / "store/real.tif_")
+    with pytest.raises(InputDataError, match=rf"1 images of the plate are links .*{path.name} to"):
+        index(plate)
+
+
+def test_a_folder_of_listed_images_that_is_a_link_out_of_the_plate(tmp_path):
+    listed = list_planes([(2, 3)], (1,), 1, 1)
+    write_list(tmp_path / "elsewhere/Index.xml", "V7", listed)
+    write_images(tmp_path / "elsewhere", listed)
+    (tmp_path / "plate").mkdir()
+    (tmp_path / "plate/Images").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    with pytest.raises(InputDataError, match="2 images of the plate are links out of its folder"):
+        index(tmp_path / "plate")
 
 
 @pytest.mark.parametrize("name", ["TimePoint_1/P_A01_s1_w1.TIF", "P.HTD"])
