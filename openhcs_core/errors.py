@@ -200,6 +200,16 @@ def shortened(names: Sequence[str], most: int = 12) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
+def printable(text: str) -> str:
+    """Return text with control characters spelt out: names of files and channels may hold any.
+
+    A terminal would obey them. New lines and tabs stay.
+    """
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text
+    )
+
+
 def located(error: OpenHCSError, where: str) -> OpenHCSError:
     """Return `error` with a note that says its place, e.g. ``pipeline.yaml:12 steps[2].func``."""
     error.add_note(where)
@@ -265,4 +275,4 @@ def render_error(error: OpenHCSError | ErrorGroup) -> str:
         parts = [render_error(member).removeprefix(_PREFIX) for member in error.members]
         return "\n".join([f"{_PREFIX}{error.message}", *(f"  {part}" for part in parts)])
     places = ", ".join(getattr(error, "__notes__", ()))
-    return f"{places}: {error}" if places else f"{_PREFIX}{error}"
+    return printable(f"{places}: {error}" if places else f"{_PREFIX}{error}")

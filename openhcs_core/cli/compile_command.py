@@ -9,7 +9,7 @@ import click
 from openhcs_core.cli.explanation import FORMATS, render_explanation
 from openhcs_core.compiler import ExplainedPlate, explain_plate
 from openhcs_core.constants import Component
-from openhcs_core.errors import shortened
+from openhcs_core.errors import printable, shortened
 from openhcs_core.plan import CompiledPipeline, GroupPlan, JobResources, PlatePlan, StepPlan
 from openhcs_core.session import DEFAULT_CONFIG, Compilation, RunSession, compile_workflow
 from openhcs_core.session.totals import GB, all_wells, describe_totals, total
@@ -48,7 +48,7 @@ def compile_command(
     else:
         compilation = RunSession(config).compile()
     for warning in compilation.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(printable(f"warning: {warning}"), file=sys.stderr)
     if explain:
         _print_explanations(_explain(compilation, plate, step, well), as_json=as_json)
         return

@@ -9,7 +9,7 @@ import click
 
 from openhcs_core.cli.plate_options import choose_microscope, generic_config, microscope_options
 from openhcs_core.cli.progress import progress_bar
-from openhcs_core.errors import EXIT_DATA
+from openhcs_core.errors import EXIT_DATA, printable
 from openhcs_core.microscopes import ChannelInfo, PlateIndex
 from openhcs_core.plates import Inspection, inspect_plate
 from openhcs_core.storage import PlateSource, open_plate_source
@@ -52,11 +52,12 @@ def index_command(
     found = _inspect(index, source) if deep else None
     index = index if found is None else found.index
     for warning in index.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(printable(f"warning: {warning}"), file=sys.stderr)
     if as_json:
         print(json.dumps(_as_data(index) | _inspection_data(found), indent=1))
     else:
-        print("\n".join([_describe(index, choice.reason), *_describe_inspection(found)]))
+        lines = [_describe(index, choice.reason), *_describe_inspection(found)]
+        print(printable("\n".join(lines)))
     if found is not None and found.problems:
         context.exit(EXIT_DATA)
 

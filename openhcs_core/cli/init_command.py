@@ -9,7 +9,7 @@ import click
 
 from openhcs_core.cli.plate_options import choose_microscope, generic_config, microscope_options
 from openhcs_core.config import GenericConfig
-from openhcs_core.errors import ConfigError, OpenHCSError, collecting, raise_all
+from openhcs_core.errors import ConfigError, OpenHCSError, collecting, printable, raise_all
 from openhcs_core.microscopes import HandlerChoice, PlateIndex, check_has_images
 from openhcs_core.plates import StarterPlate, name_plates, starter_config, starter_pipeline
 from openhcs_core.session import DEFAULT_CONFIG, compile_workflow, write_files
@@ -69,7 +69,7 @@ def init_command(
     _print_table(found)
     for name, (_, _, index) in found.items():
         for warning in index.warnings:
-            print(f"warning: plate {name!r}: {warning}", file=sys.stderr)
+            print(printable(f"warning: plate {name!r}: {warning}"), file=sys.stderr)
     print(f"wrote {config} and {pipeline}; see what would run: {_command(config)}", file=sys.stderr)
 
 
@@ -138,7 +138,7 @@ def _print_table(found: _Found) -> None:
     for column in rows[0]:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(value) for value in row.values()))
+        table.add_row(*(Text(printable(value)) for value in row.values()))
     # what is not a terminal has no width: wide enough that little is folded
     console = Console() if sys.stdout.isatty() else Console(width=200)
     console.print(table)

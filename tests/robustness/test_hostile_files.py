@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from click.testing import CliRunner
 
+from openhcs_core.cli.commands import cli
 from openhcs_core.config import load_yaml
 from openhcs_core.errors import ConfigError, InputDataError
 from openhcs_core.microscopes import METADATA_FILENAME, get_handler, open_workspace
@@ -303,6 +305,24 @@ def test_newlines_in_names(plate):
     (plate / "a\nb" / "c\n.TIF").touch()
     images = index(plate).images
     assert images[0].path == "TimePoint_1/P\n\r_A01_s1_w1.TIF"
+
+
+@pytest.mark.parametrize("arguments", [("index",), ("init", "--force"), ("compile",)])
+def test_names_do_not_command_a_terminal(plate, monkeypatch, arguments):
+    monkeypatch.chdir(plate.parent)
+    htd = plate / "P.HTD"
+    htd.write_text(htd.read_text().replace("DAPI", "\x1b[31mred\x1b]0;x\x07"))
+    shutil.copy(image_path(plate, "A01", 1), plate / "odd\x1b[2J.tif")
+    Path("config").mkdir()
+    Path("config/config.yaml").write_text(f"plates: {{p: {{path: {plate}}}}}\n")
+    Path("config/pipeline.yaml").write_text(
+        "steps: [{name: count, func: openhcs:count_cells_single_channel}]\n"
+    )
+    where = [] if arguments == ("compile",) else [str(plate)]
+    run = CliRunner().invoke(cli, [*arguments, *where])
+    assert run.exception is None, run.exception
+    assert "\\x1b[2J" in run.stderr
+    assert not {"\x1b", "\x07"} & set(run.output)
 
 
 @pytest.mark.thorough
