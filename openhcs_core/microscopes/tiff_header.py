@@ -117,7 +117,8 @@ def _read(file: BinaryIO, path: str) -> TiffHeader:
     samples = _first(values, _SAMPLES, 1)
     if samples != 1:
         raise UnsupportedImageError(
-            f"{path} has {samples} colour samples a pixel; expected a grey-scale image"
+            f"{path} has {samples} colour samples a pixel; expected a grey-scale image. "
+            "Export each channel as an image of its own"
         )
     kind = _KINDS.get(_first(values, _SAMPLE_FORMAT, 1), "unknown")
     dtype = f"{kind}{_first(values, _BITS, 1)}"

@@ -293,7 +293,10 @@ def test_a_device_is_not_read(plate):
     path = image_path(plate, "A01", 1)
     path.unlink()
     path.symlink_to("/dev/zero")
-    assert "no regular file" in " ".join(index(plate).warnings)
+    with pytest.raises(InputDataError, match=r"links out of its folder .* to /dev/zero"):
+        index(plate)
+    with pytest.raises(OSError, match="no regular file"):
+        open_plate_source(plate).open("TimePoint_1/P_A01_s1_w1.TIF")
     with pytest.raises(InputDataError, match="leaves the plate folder"):
         open_plate_source(plate).locate("TimePoint_1/P_A01_s1_w1.TIF")
 

@@ -116,6 +116,18 @@ def test_missing_wells_and_images_and_surplus_ones_are_listed_exactly(handler, p
     assert "plate/x_D08_T0001F009L01A02Z04C02.tif" in index.surplus
 
 
+def test_the_last_well_of_1536(handler, plate):
+    path = plate / "plate" / LIST
+    old, new = 'bts:Column="8" bts:Row="6"', 'bts:Column="48" bts:Row="32"'
+    path.write_text(path.read_text().replace(old, new))
+    settings = plate / "plate/Minimal-3C3W2S-FP2-stack.mes"
+    text = settings.read_text(encoding="utf-8-sig")
+    settings.write_text(text.replace(old, new))
+    index = handler.index(plate)
+    assert (index.wells, index.missing) == (("D08", "E03", "AF48"), ())
+    assert handler.parse_filename("p_AF48_T0001F004L01A02Z04C02.tif").well == "AF48"
+
+
 def test_wells_of_another_timeline_need_not_have_its_planes(handler, plate):
     """A second timeline takes one channel, two planes and two fields of well F08 alone."""
     folder = plate / "plate"

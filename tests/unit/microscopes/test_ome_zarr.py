@@ -87,6 +87,18 @@ def test_rows_that_count_from_0_begin_with_row_a(handler, plate):
     }
 
 
+def test_the_last_well_of_1536(handler, plate):
+    (plate / "B").rename(plate / "AF")
+    (plate / "AF/12").rename(plate / "AF/48")
+
+    def move(ome):
+        ome["plate"]["rows"][1]["name"], ome["plate"]["columns"][1]["name"] = "AF", "48"
+        ome["plate"]["wells"][1]["path"] = "AF/48"
+
+    _edit(plate, move)
+    assert handler.index(plate).wells == ("A01", "AF48")
+
+
 def _configured(**choice):
     settings = {"path": "p", "microscope": "ome_zarr", "ome_zarr": ZarrPlateConfig(**choice)}
     return load_handler("ome_zarr", PlateConfig(**settings))
