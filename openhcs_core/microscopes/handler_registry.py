@@ -9,6 +9,7 @@ from pathlib import Path
 from openhcs_core.config import PlateConfig
 from openhcs_core.errors import ConfigError, InputDataError
 from openhcs_core.microscopes.base import MicroscopeHandler
+from openhcs_core.microscopes.ome_zarr_metadata import GROUP_FILES
 from openhcs_core.storage import PlateSource, open_plate_source
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,9 @@ HANDLERS: dict[str, str] = {
     "opera_phenix": "openhcs_core.microscopes.opera_phenix:OperaPhenixHandler",
 }
 """Handler names and where their classes are."""
+
+_STORES = frozenset({"ome_zarr", "openhcs"})
+"""Read zarr stores."""
 
 _OVERLAY = "openhcs"
 """Gives way to an instrument: its metadata may have been left in the folder of a raw plate."""
@@ -115,7 +119,11 @@ def find_claims(plate: str | Path | PlateSource) -> dict[str, str]:
     """
     source = open_plate_source(plate)
     claims = {name: load_handler(name).detect(source) for name in sorted(known_handlers())}
-    return {name: reason for name, reason in claims.items() if reason is not None}
+    found = {name: reason for name, reason in claims.items() if reason is not None}
+    if any(source.exists(name) for name in GROUP_FILES):  # what lies in a store is a part of it,
+        stores = {name: reason for name, reason in found.items() if name in _STORES}
+        return stores or found  # such as the lists of the instrument that a conversion keeps
+    return found
 
 
 def choose_handler(

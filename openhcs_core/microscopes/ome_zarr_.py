@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Self
+from typing import Any, Self
 
 from openhcs_core.config import PlateConfig, ZarrPlateConfig
 from openhcs_core.errors import InputDataError
@@ -22,7 +22,9 @@ from openhcs_core.microscopes.ome_zarr_metadata import (
     list_wells,
     read_zarr_group,
 )
-from openhcs_core.microscopes.plate_index import ChannelInfo, ImageFile, PlateIndex
+from openhcs_core.microscopes.own_metadata import read_acquisitions, read_lights
+from openhcs_core.microscopes.plate_index import Acquisition, ChannelInfo, ImageFile, PlateIndex
+from openhcs_core.microscopes.site_positions import SitePositions
 from openhcs_core.planes import PlaneKey
 from openhcs_core.storage import PlateSource, plane_reference
 
@@ -93,6 +95,15 @@ class _Gathered:
     forms: dict[str, dict[tuple[str, tuple[int, int]], str]] = field(default_factory=dict)
     scales: dict[str, set[float | None]] = field(default_factory=lambda: {"z": set(), "x": set()})
     renamed: dict[str, str] = field(default_factory=dict)
+    lights: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    places: dict[PlaneKey, Acquisition] = field(default_factory=dict)
+    stages: dict[PlaneKey, Acquisition] = field(default_factory=dict)
+
+    def add_own(self, own: Mapping[str, Any]) -> None:
+        places, stages = read_acquisitions(own)
+        self.places |= places
+        self.stages |= stages
+        self.lights |= read_lights(own)
 
     def add_names(self, names: Mapping[str, str], array: str) -> None:
         for id_, name in names.items():
@@ -122,6 +133,7 @@ def index_zarr_plate(
             continue
         found.add_names(handler.channel_names(image, group), image.array)
         found.add_scales(image)
+        found.add_own(image.own)
         form = (image.form.dtype, (image.form.shape[-2], image.form.shape[-1]))
         for key, (t, c, z) in handler.planes_of(well, site, image, group):
             found.forms.setdefault(key.channel, {}).setdefault(form, image.array)
@@ -135,6 +147,9 @@ def index_zarr_plate(
             "asked for; copy the plate again, or correct ome_zarr in the plate's section"
         )
     pixel_size_um, z_step_um, warnings = _scale(found.scales)
+    keys = {image[0] for image in found.images}
+    positions = SitePositions({key: taken for key, taken in found.places.items() if key in keys})
+    said = found.stages | found.places
     return PlateIndex(
         plate_path=source.name,
         microscope=handler.name,
@@ -144,7 +159,10 @@ def index_zarr_plate(
         missing=find_missing(found.images, found.wells, found.sites),
         pixel_size_um=pixel_size_um,
         z_step_um=z_step_um,
-        warnings=(*warnings, *found.renamed.values()),
+        grid_dimensions=positions.dimensions,
+        warnings=(*warnings, *positions.warnings, *found.renamed.values()),
+        site_grid=positions.grid,
+        acquisitions={key: taken for key, taken in said.items() if key in keys},
     )
 
 
@@ -162,7 +180,8 @@ def _channels(found: _Gathered) -> tuple[ChannelInfo, ...]:
                 "type a channel. Make a plate of each kind"
             )
         ((dtype, shape),) = forms
-        channels.append(ChannelInfo(id_, found.names.get(id_, f"w{id_}"), dtype, shape))
+        name, light = found.names.get(id_, f"w{id_}"), found.lights.get(id_, (None, None))
+        channels.append(ChannelInfo(id_, name, dtype, shape, *light))
     return tuple(channels)
 
 

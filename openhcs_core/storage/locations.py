@@ -90,9 +90,10 @@ class LocalPlate(PlateSource):
         links = [path for path in paths if is_linked(path)]
         outside = [path for path in links if not (root / path).resolve().is_relative_to(root)]
         if outside:
+            more = f", and {len(outside) - 1} others too" if len(outside) > 1 else ""
             raise InputDataError(
-                f"{len(outside)} images of the plate are links out of its folder {root}, such as "
-                f"{outside[0]} to {(root / outside[0]).resolve()}; put the images themselves there"
+                f"the image {outside[0]} is a link to {(root / outside[0]).resolve()}, which "
+                f"leaves the plate folder {root}{more}; put the images themselves there"
             )
 
     def is_there(self) -> bool:

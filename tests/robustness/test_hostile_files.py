@@ -262,7 +262,7 @@ def test_images_that_are_links_out_of_the_plate_are_named_before_any_job(plate, 
     (plate / "store").rename(tmp_path / "store")
     path.unlink()
     path.symlink_to(tmp_path / "store/real.tif_")
-    with pytest.raises(InputDataError, match=rf"1 images of the plate are links .*{path.name} to"):
+    with pytest.raises(InputDataError, match=rf"{path.name} is a link to .* leaves the plate"):
         index(plate)
 
 
@@ -272,7 +272,7 @@ def test_a_folder_of_listed_images_that_is_a_link_out_of_the_plate(tmp_path):
     write_images(tmp_path / "elsewhere", listed)
     (tmp_path / "plate").mkdir()
     (tmp_path / "plate/Images").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
-    with pytest.raises(InputDataError, match="2 images of the plate are links out of its folder"):
+    with pytest.raises(InputDataError, match=r"leaves the plate folder .*, and 1 others too"):
         index(tmp_path / "plate")
 
 
@@ -293,7 +293,7 @@ def test_a_device_is_not_read(plate):
     path = image_path(plate, "A01", 1)
     path.unlink()
     path.symlink_to("/dev/zero")
-    with pytest.raises(InputDataError, match=r"links out of its folder .* to /dev/zero"):
+    with pytest.raises(InputDataError, match="is a link to /dev/zero"):
         index(plate)
     with pytest.raises(OSError, match="no regular file"):
         open_plate_source(plate).open("TimePoint_1/P_A01_s1_w1.TIF")

@@ -19,6 +19,9 @@ from click.testing import CliRunner
 from openhcs_core.cli.convert_command import convert_command
 from openhcs_core.errors import ErrorGroup, OpenHCSError, render_error
 from openhcs_core.microscopes import get_handler
+from openhcs_core.plates import inspect_plate
+from openhcs_core.storage import open_plate_source
+from openhcs_core.testing.harmony_plates import list_planes, write_images, write_list
 from openhcs_core.testing.plates import image_path, write_imagexpress_plate
 
 ROOT = Path(__file__).parents[3]
@@ -151,6 +154,28 @@ def test_metadata_are_kept(demo):
     assert report["left_out"] == [
         "20 images that are no planes: projections, copies, thumbnails, calibration"
     ]
+
+
+def test_a_converted_plate_knows_what_its_instrument_said(tmp_path):
+    """Wavelengths, places, times, grid: as the list that it was converted from."""
+    listed = list_planes([(2, 3), (2, 4)], plane_count=2, times=1)
+    write_list(tmp_path / "plate/Index.xml", "V7", listed)
+    write_images(tmp_path / "plate", listed)
+    before = get_handler("auto", tmp_path / "plate").index(tmp_path / "plate")
+    assert (len(before.acquisitions), len(before.site_grid)) == (len(listed), 3)
+    out = tmp_path / "out.ome.zarr"
+    converted(tmp_path / "plate", out)
+    after = get_handler("auto", out).index(out)
+    for name in ("channels", "acquisitions", "site_grid", "grid_dimensions", "z_step_um"):
+        assert getattr(after, name) == getattr(before, name), name
+    assert after.pixel_size_um == pytest.approx(before.pixel_size_um)
+
+
+def test_a_converted_plate_knows_where_the_stage_was(demo):
+    """As every image of MetaXpress says."""
+    out, _, _ = demo
+    deep = inspect_plate(get_handler("auto", DEMO).index(DEMO), open_plate_source(DEMO), 2).index
+    assert get_handler("auto", out).index(out).acquisitions == deep.acquisitions
 
 
 def test_a_database_plate_of_stacks_and_single_planes(tmp_path):
