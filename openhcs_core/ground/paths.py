@@ -4,6 +4,8 @@
 where the emission needs a pattern.
 """
 
+from pathlib import PurePosixPath
+
 STATUS = "status.csv"
 """What came of each well."""
 
@@ -89,3 +91,30 @@ def plan_folder(plate: str | None) -> str:
 def plate_lock(plate: str) -> str:
     """Return what a run that works on a plate signs, alone or with others; below the results."""
     return f"{plan_folder(plate)}/lock"
+
+
+def store_plan_path(step: str) -> str:
+    """Return the path of the plan of a kept step's plate metadata."""
+    return f"plan/{step}/store.json"
+
+
+def table_plan_path(step: str, file: str) -> str:
+    """Return the path of the plan of a plate table, e.g. of ``cell_counts.csv``."""
+    return f"plan/{step}/{file}.json"
+
+
+def table_path(step: str, file: str) -> str:
+    """Return the path of a plate table."""
+    return f"tables/{step}/{file}"
+
+
+def left_out_path(step: str, file: str) -> str:
+    """Return the path of the list of wells that a plate table is without."""
+    path = PurePosixPath(table_path(step, file))
+    return str(path.with_suffix(f".left_out{path.suffix}"))
+
+
+def partial_table_path(step: str, file: str) -> str:
+    """Return the path of a plate table without the wells that failed."""
+    path = PurePosixPath(table_path(step, file))
+    return str(path.with_suffix(f".partial{path.suffix}"))

@@ -5,13 +5,19 @@ where the emission needs a pattern.
 """
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from openhcs_core.config import ZARR_GROUP_FILES
 from openhcs_core.constants import Backend
 from openhcs_core.ground.canonical import digest_text
-from openhcs_core.ground.paths import image_folder, index_path, manifest_path, store_path
+from openhcs_core.ground.paths import (
+    image_folder,
+    index_path,
+    manifest_path,
+    store_path,
+    table_path,
+    table_plan_path,
+)
 from openhcs_core.materialization.spec import CsvOptions, ROIOptions, WriterOptions
 from openhcs_core.plan.functions import FunctionPlan, GroupPlan, SpecialOutputPlan
 from openhcs_core.plan.models import (
@@ -257,33 +263,6 @@ def store_metadata_path(store: StoreMetadataPlan) -> str:
     """Return the path of the metadata of a kept step's OME-Zarr plate."""
     folder = store_path(store.step_name, store.sub_dir)
     return f"{folder}/{ZARR_GROUP_FILES[store.ome_zarr_version]}"
-
-
-def store_plan_path(step: str) -> str:
-    """Return the path of the plan of a kept step's plate metadata."""
-    return f"plan/{step}/store.json"
-
-
-def table_plan_path(step: str, file: str) -> str:
-    """Return the path of the plan of a plate table, e.g. of ``cell_counts.csv``."""
-    return f"plan/{step}/{file}.json"
-
-
-def table_path(step: str, file: str) -> str:
-    """Return the path of a plate table."""
-    return f"tables/{step}/{file}"
-
-
-def left_out_path(step: str, file: str) -> str:
-    """Return the path of the list of wells that a plate table is without."""
-    path = PurePosixPath(table_path(step, file))
-    return str(path.with_suffix(f".left_out{path.suffix}"))
-
-
-def partial_table_path(step: str, file: str) -> str:
-    """Return the path of a plate table without the wells that failed."""
-    path = PurePosixPath(table_path(step, file))
-    return str(path.with_suffix(f".partial{path.suffix}"))
 
 
 def well_table_paths(table: TablePlan, well: str) -> list[str]:

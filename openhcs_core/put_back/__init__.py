@@ -7,7 +7,17 @@ all of them are the same again, the result is; where anything is not certain, th
 the job goes the ordinary way, which says what is wrong when something is. Standard library alone.
 """
 
+from openhcs_core.put_back.plate_files import MOST_BYTES, STORE_TARGET, MadeFiles, write_made_files
 from openhcs_core.put_back.putting import put_back
 from openhcs_core.put_back.shortcuts import SHORTCUT, Shortcut, write_shortcut
 
-__all__ = ["SHORTCUT", "Shortcut", "put_back", "write_shortcut"]
+__all__ = [
+    "MOST_BYTES",
+    "SHORTCUT",
+    "STORE_TARGET",
+    "MadeFiles",
+    "Shortcut",
+    "put_back",
+    "write_made_files",
+    "write_shortcut",
+]

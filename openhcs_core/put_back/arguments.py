@@ -1,10 +1,11 @@
-"""The arguments of jobs that can be put back: one step of one well."""
+"""The arguments of jobs that can be put back: one step of one well, or files of a whole plate."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-_ONCE = frozenset({"--plate-dir", "--step", "--well", "--digest", "--log"})
+_ONCE = frozenset({"--plate-dir", "--step", "--well", "--table", "--digest", "--log"})
+_STORE = "--store"
 
 
 class StepJob(NamedTuple):
@@ -27,8 +28,24 @@ class StepJob(NamedTuple):
     log: Path | None
 
 
-def read_arguments(arguments: Sequence[str]) -> StepJob | None:
-    """Return what ``run-step`` is asked for; None for all but one step of one well, and mistakes.
+class PlateJob(NamedTuple):
+    """A plate table, or the plate metadata of a kept step's images.
+
+    Attributes
+    ----------
+    table : str or None
+        The table's file, e.g. ``cell_counts.csv``; None for metadata.
+    """
+
+    plate_dir: Path
+    step: str
+    table: str | None
+    digest: str | None
+    log: Path | None
+
+
+def read_arguments(arguments: Sequence[str]) -> StepJob | PlateJob | None:
+    """Return what ``run-step`` is asked for; None for mistakes and jobs of several steps or wells.
 
     Parameters
     ----------
@@ -36,7 +53,8 @@ def read_arguments(arguments: Sequence[str]) -> StepJob | None:
         What follows ``run-step``.
     """
     found: dict[str, str] = {}
-    words = iter(arguments)
+    is_store = list(arguments).count(_STORE) == 1
+    words = iter([word for word in arguments if word != _STORE] if is_store else arguments)
     for word in words:
         name, is_joined, value = word.partition("=")
         if name not in _ONCE or name in found:
@@ -45,13 +63,11 @@ def read_arguments(arguments: Sequence[str]) -> StepJob | None:
         if given is None:
             return None
         found[name] = given
-    if not {"--plate-dir", "--step", "--well"} <= found.keys():
+    kinds = ("--well" in found) + ("--table" in found) + is_store
+    if kinds != 1 or not {"--plate-dir", "--step"} <= found.keys():
         return None
-    log = found.get("--log")
-    return StepJob(
-        Path(found["--plate-dir"]),
-        found["--step"],
-        found["--well"],
-        found.get("--digest"),
-        None if log is None else Path(log),
-    )
+    plate_dir, step, digest = Path(found["--plate-dir"]), found["--step"], found.get("--digest")
+    log = Path(found["--log"]) if "--log" in found else None
+    if "--well" in found:
+        return StepJob(plate_dir, step, found["--well"], digest, log)
+    return PlateJob(plate_dir, step, found.get("--table"), digest, log)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -11,14 +10,13 @@ from typing import Any, NamedTuple
 
 from openhcs_core.errors import OpenHCSError, PlanChangedError
 from openhcs_core.ground.atomic import replace_file, replace_files
-from openhcs_core.ground.canonical import canonical_json, digest_bytes, digest_text
+from openhcs_core.ground.canonical import digest_bytes
 from openhcs_core.ground.commit_records import (
     encode_manifest_data,
     forget_manifest,
     write_read_record,
 )
 from openhcs_core.ground.paths import (
-    LOCATION,
     failure_path,
     fallbacks_path,
     image_folder,
@@ -39,21 +37,14 @@ from openhcs_core.ground.stored import (
 )
 from openhcs_core.ground.turn import Turn
 from openhcs_core.planes import split_well
-from openhcs_core.put_back.arguments import StepJob, read_arguments
+from openhcs_core.put_back.arguments import PlateJob, StepJob, read_arguments
 from openhcs_core.put_back.installed import has_versions
+from openhcs_core.put_back.place import Place, begin_log, end_log, read_place, read_plan
+from openhcs_core.put_back.plate_files import put_plate_files_back
 from openhcs_core.put_back.shortcuts import Shortcut, find_shortcut
 
 _SOURCE_VERSION = "source"
 """Among a function's versions, a digest of code; all others are of distributions."""
-
-
-class _Place(NamedTuple):
-    """Where a job's plate and cache are; the plate's results are in `folder`."""
-
-    folder: Path
-    plate: str
-    cache: Path
-    modules: dict[str, str]
 
 
 class _Found(NamedTuple):
@@ -101,9 +92,13 @@ def put_back(arguments: Sequence[str]) -> bool:
     job = read_arguments(arguments)
     if job is None:
         return False
+    return put_plate_files_back(job) if isinstance(job, PlateJob) else _put_step_back(job)
+
+
+def _put_step_back(job: StepJob) -> bool:
     try:
         turn = Turn(job.plate_dir, job.well)
-        place = _read_place(job.plate_dir)
+        place = read_place(job.plate_dir)
         found = _find(job, place)
     except (OpenHCSError, OSError, ValueError, KeyError, TypeError):
         return False  # missing, damaged, or of another version
@@ -119,13 +114,7 @@ def put_back(arguments: Sequence[str]) -> bool:
     return True
 
 
-def _read_place(plate_dir: Path) -> _Place:
-    location = json.loads((plate_dir / LOCATION).read_bytes())
-    cache = Path(location["cache_dir"])
-    return _Place(plate_dir, location["plate_path"], cache, location.get("functions", {}))
-
-
-def _find(job: StepJob, place: _Place) -> _Found | None:
+def _find(job: StepJob, place: Place) -> _Found | None:
     """Return the result of an equal job, None where it is not certain that there is one."""
     plan, digest = _read_plan(job)
     if job.digest not in (None, digest):
@@ -152,11 +141,10 @@ def _read_plan(job: StepJob) -> tuple[dict[str, Any], str]:
     """Return the plan of a well and its digest, as its file has it."""
     own = job.plate_dir / plan_path(job.step, job.well)
     path = own if own.exists() else job.plate_dir / plan_path(job.step)
-    plan: dict[str, Any] = json.loads(path.read_bytes())
-    return plan, digest_text(canonical_json(plan))
+    return read_plan(path)
 
 
-def _is_same(place: _Place, plan: dict[str, Any], shortcut: Shortcut) -> bool:
+def _is_same(place: Place, plan: dict[str, Any], shortcut: Shortcut) -> bool:
     """Return whether a job reads what that of a shortcut has read."""
     if (plan["source"] is None) != (shortcut.plate is not None):
         return False
@@ -172,7 +160,7 @@ def _is_read_unchanged(plate_dir: Path, shortcut: Shortcut) -> bool:
     )
 
 
-def _has_modules(place: _Place, plan: dict[str, Any], shortcut: Shortcut) -> bool:
+def _has_modules(place: Place, plan: dict[str, Any], shortcut: Shortcut) -> bool:
     """Return whether user modules have the code that they had."""
     libraries = {function["ref"].partition(":")[0] for function in _functions(plan)}
     if libraries & place.modules.keys() != shortcut.modules.keys():
@@ -218,7 +206,7 @@ def _find_kept(folder: Path, kept: dict[str, dict[str, Any]]) -> dict[str, Path]
     return found if are_whole else None
 
 
-def _commit(job: StepJob, place: _Place, found: _Found, turn: Turn) -> None:
+def _commit(job: StepJob, place: Place, found: _Found, turn: Turn) -> None:
     """Put everything in its place, the manifest last.
 
     Raises
@@ -226,7 +214,7 @@ def _commit(job: StepJob, place: _Place, found: _Found, turn: Turn) -> None:
     SupersededError, PlanChangedError
         Run, plan or input are no longer today's.
     """
-    _begin_log(job.log)
+    begin_log(job.log)
     (job.plate_dir / fallbacks_path(job.step, job.well)).unlink(missing_ok=True)
     confirm = partial(_confirm, job, place, found, turn)
     store = found.plan["store"]
@@ -242,10 +230,10 @@ def _commit(job: StepJob, place: _Place, found: _Found, turn: Turn) -> None:
     with suppress(PermissionError, FileNotFoundError):
         os.utime(found.record)  # when it was last of use
     taken = f"step {job.step!r}, well {job.well}: taken from the cache, an equal job did it"
-    _end_log(job.log, taken, "done")
+    end_log(job.log, taken, "done")
 
 
-def _confirm(job: StepJob, place: _Place, found: _Found, turn: Turn) -> None:
+def _confirm(job: StepJob, place: Place, found: _Found, turn: Turn) -> None:
     """Stop before anything is renamed when run, plan or input are no longer today's."""
     turn.check()
     if _read_plan(job)[1] != found.plan_digest or not _is_read_unchanged(
@@ -265,20 +253,3 @@ def _kept_folder(job: StepJob, store: dict[str, Any]) -> Path:
 
 def _writer(content: bytes) -> Any:
     return lambda stream: stream.write(content)
-
-
-def _begin_log(path: Path | None) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
-
-
-def _end_log(path: Path | None, *messages: str) -> None:
-    """Write a log's lines as ``logging`` does, whose settings are those of the whole process."""
-    if path is None:
-        return
-    now = time.time()
-    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
-    lines = "".join(f"{at},{int(now % 1 * 1000):03d} INFO {message}\n" for message in messages)
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(lines)

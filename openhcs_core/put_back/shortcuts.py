@@ -1,10 +1,11 @@
 """Shortcuts: beside a job's record in the cache, what has to be the same for its result to be."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from openhcs_core import __version__
 from openhcs_core.ground.atomic import replace_file
@@ -14,7 +15,9 @@ SHORTCUT = ".shortcut"
 """Ending of a shortcut's name, which begins with that of its record."""
 
 _FORMAT = 1
-_MAKER = [_FORMAT, __version__, *sys.version_info[:2]]
+_READ_ONLY = 0o444
+MAKER = [_FORMAT, __version__, *sys.version_info[:2]]
+"""What has written a shortcut: one of another maker is not taken."""
 
 
 class Shortcut(NamedTuple):
@@ -55,19 +58,26 @@ def write_shortcut(folder: Path, shortcut: Shortcut) -> None:
     StorageAccessError
         The system does not let it be written, as in a cache that others own.
     """
-    content = canonical_json({"made by": _MAKER, **shortcut._asdict()}).encode()
-    path = folder / f"{shortcut.record}-{digest_bytes(content)}{SHORTCUT}"
+    write_fields(folder, shortcut._asdict(), f"{shortcut.record}-")
+
+
+def write_fields(folder: Path, fields: dict[str, Any], name: str = "") -> None:
+    """Write a shortcut of any kind, see :func:`write_shortcut`; its name ends in its digest."""
+    content = canonical_json({"made by": MAKER, **fields}).encode()
+    path = folder / f"{name}{digest_bytes(content)}{SHORTCUT}"
     if not path.exists():
         with replace_file(path, durable=False) as stream:
             stream.write(content)
+            os.fchmod(stream.fileno(), os.fstat(stream.fileno()).st_mode & _READ_ONLY)
 
 
 def find_shortcut(folder: Path, is_same: Callable[[Shortcut], bool]) -> Shortcut | None:
     """Return the shortcut of a folder for which everything is the same, None without one."""
-    return next(filter(is_same, _read_all(folder)), None)
+    return next(filter(is_same, (Shortcut(**fields) for fields in read_shortcuts(folder))), None)
 
 
-def _read_all(folder: Path) -> Iterator[Shortcut]:
+def read_shortcuts(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the fields of each whole shortcut of a folder that this software has written."""
     for path in sorted(folder.glob(f"*{SHORTCUT}")):
         try:
             content = path.read_bytes()
@@ -76,5 +86,5 @@ def _read_all(folder: Path) -> Iterator[Shortcut]:
         if path.stem.rpartition("-")[2] != digest_bytes(content):  # damaged
             continue
         fields = json.loads(content)
-        if fields.pop("made by", None) == _MAKER:
-            yield Shortcut(**fields)
+        if fields.pop("made by", None) == MAKER:
+            yield fields

@@ -17,8 +17,10 @@ from openhcs_core.plan import (
     store_plan_path,
 )
 from openhcs_core.planes import PlaneKey, natural_key
+from openhcs_core.put_back import STORE_TARGET
 from openhcs_core.runtime.cache import ImageCache
 from openhcs_core.runtime.job import Job
+from openhcs_core.runtime.leave_shortcut import leave_made_files
 from openhcs_core.runtime.manifest import StackRecord
 from openhcs_core.runtime.outputs import Labels
 from openhcs_core.storage import (
@@ -108,7 +110,9 @@ def write_store_metadata(job: Job) -> None:
     with Turn(job.plate_dir, f"{job.step}.store"):
         plan = job.read_plan(job.plate_dir / store_plan_path(job.step), StoreMetadataPlan)
         store = job.plate_dir / store_path(job.step, plan.sub_dir)
-        write_plate_metadata(store, plate_layout(plan))
+        written = write_plate_metadata(store, plate_layout(plan))
+        names = [f"{store_path(job.step, plan.sub_dir)}/{name}" for name in written]
+        leave_made_files(job, plan, STORE_TARGET, names, {})
 
 
 def plate_layout(plan: StoreMetadataPlan) -> PlateLayout:

@@ -1,12 +1,14 @@
 """Leave what a later job needs to find the same result by the bytes of what it reads alone."""
 
 import logging
+from collections.abc import Iterable
 from functools import partial
 
+from openhcs_core.config import FrozenModel
 from openhcs_core.errors import DiskFullError, InputDataError, StorageAccessError
 from openhcs_core.ground.commit_records import begins_partial, manifest_beginning
-from openhcs_core.plan import StepPlan, digest_bytes
-from openhcs_core.put_back import Shortcut, write_shortcut
+from openhcs_core.plan import StepPlan, TablePlan, digest_bytes, plan_digest
+from openhcs_core.put_back import MadeFiles, Shortcut, write_made_files, write_shortcut
 from openhcs_core.runtime.job import Job
 from openhcs_core.runtime.manifest import Manifest, encode_manifest
 from openhcs_core.runtime.read_records import digests_of_read, records_digest
@@ -43,6 +45,37 @@ def leave_shortcut(
     )
     try:
         write_unless_removed(partial(write_shortcut, record.parent, shortcut), record)
+    except (DiskFullError, StorageAccessError) as error:
+        logger.debug("no shortcut to the result: %s", error)
+
+
+def leave_made_files(
+    job: Job, plan: FrozenModel, target: str, names: Iterable[str], read: dict[str, str] | None
+) -> None:
+    """Leave what a job of the whole plate wrote, for one that reads the same.
+
+    Parameters
+    ----------
+    target : str
+        The table's file, or that of plate metadata.
+    names : iterable of str
+        What it wrote, in that order, by path below the plate's results.
+    read : dict or None
+        Digests of the files that it read; None leaves nothing.
+    """
+    if read is None:
+        return
+    contents = {name: (job.plate_dir / name).read_bytes() for name in names}
+    has_map = isinstance(plan, TablePlan) and None not in (plan.plate_map, job.location.plate_map)
+    made = MadeFiles(read, has_map, {name: digest_bytes(data) for name, data in contents.items()})
+
+    def write() -> None:
+        for content in contents.values():
+            job.results.files.put_bytes(content)
+        write_made_files(job.results.root, plan_digest(plan), target, made)
+
+    try:
+        write_unless_removed(write, job.results.root)
     except (DiskFullError, StorageAccessError) as error:
         logger.debug("no shortcut to the result: %s", error)
 

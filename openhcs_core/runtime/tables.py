@@ -20,7 +20,9 @@ from openhcs_core.plan import (
     table_plan_path,
     well_table_paths,
 )
+from openhcs_core.put_back import MOST_BYTES
 from openhcs_core.runtime.job import Job
+from openhcs_core.runtime.leave_shortcut import leave_made_files
 from openhcs_core.runtime.manifest import find_failed
 
 
@@ -58,21 +60,36 @@ def gather_table(job: Job, file: str) -> None:
     path = job.plate_dir / table_plan_path(job.step, file)
     with Turn(job.plate_dir, f"{job.step}.{file}") as turn:  # from before the first table is read
         plan = job.read_plan(path, TablePlan)
+        read = _digests_of_small(job, plan)
         with replace_file(job.plate_dir / table_path(job.step, file)) as stream:
             stream.writelines(join_tables(job, plan))
             job.read_plan(path, TablePlan)
             turn.check()
         (job.plate_dir / partial_table_path(job.step, file)).unlink(missing_ok=True)
-        _list_left_out(job, file, plan.wells)
+        has_all = not _list_left_out(job, file, plan.wells)
+        if has_all and read == _digests_of_small(job, plan):
+            leave_made_files(job, plan, file, [table_path(job.step, file)], read)
 
 
-def _list_left_out(job: Job, file: str, wells: Sequence[str]) -> None:
-    """List beside a plate table the wells that it is without; remove the list of none."""
+def _digests_of_small(job: Job, plan: TablePlan) -> dict[str, str] | None:
+    """Return the digests of wells' tables by their paths, None where these are large."""
+    names = [name for well in plan.wells for name in well_table_paths(plan, well)]
+    paths = {name: job.plate_dir / name for name in names}
+    try:
+        if sum(path.stat().st_size for path in paths.values()) > MOST_BYTES:
+            return None
+        return {name: digest_bytes(path.read_bytes()) for name, path in paths.items()}
+    except FileNotFoundError:  # joining says which
+        return None
+
+
+def _list_left_out(job: Job, file: str, wells: Sequence[str]) -> bool:
+    """List beside a plate table the wells that it is without; return whether there are any."""
     path = job.plate_dir / left_out_path(job.step, file)
     failures = find_failed(job.plate_dir, job.step, wells)
     if not failures:
         path.unlink(missing_ok=True)
-        return
+        return False
     columns = {
         "well": list(failures),
         "step": [failure.step for failure in failures.values()],
@@ -81,6 +98,7 @@ def _list_left_out(job: Job, file: str, wells: Sequence[str]) -> None:
     }
     with replace_file(path) as stream:
         stream.write(table_text(columns).encode())
+    return True
 
 
 def write_partial_table(plate_dir: Path, plan: TablePlan, wells: tuple[str, ...]) -> None:

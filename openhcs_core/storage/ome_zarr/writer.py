@@ -41,8 +41,8 @@ _PENDING_BYTES = 32 * 2**20
 """Of pixels that are encoded and written while the next are read."""
 
 
-def write_plate_metadata(store: Path, layout: PlateLayout) -> None:
-    """Write the groups of a plate's rows, then the plate's own.
+def write_plate_metadata(store: Path, layout: PlateLayout) -> list[str]:
+    """Write the groups of a plate's rows, then the plate's own; return the paths of their files.
 
     Parameters
     ----------
@@ -53,6 +53,7 @@ def write_plate_metadata(store: Path, layout: PlateLayout) -> None:
     """
     for path, group in _plate_groups(layout).items():
         write_group(store / path, group, layout.version)
+    return list(plate_files(layout))
 
 
 def plate_files(layout: PlateLayout) -> dict[str, Any]:

@@ -28,13 +28,26 @@ def test_one_step_of_one_well_is_read_as_click_reads_it(arguments):
     assert ((job.step,), (job.well,)) == line.scope
 
 
+def test_files_of_a_plate_are_read_as_click_reads_them():
+    for kind, target in ((["--table", "a b.csv"], "a b.csv"), (["--store"], "store")):
+        arguments = ["--step", "s", *kind, "--digest", "d", "--plate-dir", "p", "--log", "l"]
+        words = " ".join(f"'{word}'" for word in arguments)
+        line, job = read_step_line(f"openhcs-core run-step {words}"), read_arguments(arguments)
+        assert (job.plate_dir, job.digest, job.log) == (line.plate_dir, line.digest, line.log)
+        assert (
+            (job.step, job.table or "store") == (line.scope.steps[0], line.target) == ("s", target)
+        )
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         *([*ALL, *more] for more in (["--well", "B03"], ["--step", "x"], ["--plate"], ["--logs"])),
         *([*ALL, *more] for more in (["--images-only"], ["--help"], ["--log"], ["x"], ["--"])),
         *(ALL[:at] + ALL[at + 2 :] for at in (0, 2, 4)),
-        ["--plate-dir", "a", "--step", "s", "--table", "t.csv"],
+        [*ALL, "--table", "t.csv"],
+        [*ALL, "--store"],
+        ["--plate-dir", "a", "--step", "s", "--store", "--store"],
         [],
     ],
 )

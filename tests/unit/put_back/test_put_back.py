@@ -153,7 +153,7 @@ def record_damaged(place):
 
 def shortcut_altered(place):
     path = one(place.cache, f"jobs/*/{place.digest('count')}/A01/*.shortcut")
-    path.write_text(path.read_text().replace('"plate":null', '"plate": null'))
+    rewrite(path, path.read_bytes().replace(b'"plate":null', b'"plate": null'))
 
 
 def shortcut_gone(place):
@@ -251,7 +251,7 @@ def test_libraries_of_other_versions_are_not_those_planned(done, tmp_path, monke
 
 def test_a_result_of_another_version_of_this_package_is_not_taken(done, monkeypatch):
     place = done()
-    monkeypatch.setattr(shortcuts, "_MAKER", [1, "0.0.9", 3, 11])
+    monkeypatch.setattr(shortcuts, "MAKER", [1, "0.0.9", 3, 11])
     assert refuses(place)
 
 
