@@ -65,7 +65,7 @@ _KNOWN_OF_PLANE_BYTES = 500
 """What a step over the plate knows of each image: its name and digest."""
 _COMPRESSED = 0.75
 """Camera noise hardly compresses: cautious, for disks."""
-_PLATE_PLANES, _FLOAT64_BYTES = 12, 8
+_PLATE_PLANES, _FLOAT64_BYTES = 8, 8
 """What a function over a plate holds of the images that pass it: sums, counts, a result."""
 _HELD_BYTES = 32 * 2**20
 """Of images to be kept, and of labels, that are in memory until they are written, at most; and

@@ -80,7 +80,7 @@ class CacheEntry:
     Attributes
     ----------
     paths : tuple of Path
-        The record first.
+        The record first; each once.
     used_s : float
         When it was last written or taken, in s.
     rank : int
@@ -212,7 +212,7 @@ def _entries(
     for path, (_, used_s) in sizes.items():
         if not path.is_relative_to(jobs) or path.suffix != ".json":
             continue
-        files = [*_named_files(root, path), *shortcuts.get(path, ())]
+        files = list(dict.fromkeys([*_named_files(root, path), *shortcuts.get(path, ())]))
         named.update((path, *files))
         is_gpu = current.get((path.parent.parent.name, path.parent.name))
         rank = _SUPERSEDED if is_gpu is None else _NEVER if is_gpu else _CURRENT

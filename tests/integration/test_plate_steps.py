@@ -1,6 +1,7 @@
 """Steps over the whole plate, through the real snakemake, against independent numbers."""
 
 import csv
+import json
 import os
 import signal
 import statistics
@@ -116,6 +117,16 @@ def _check_numbers(project):
     assert float(row["z_prime"]) == pytest.approx(1 - 3 * spread / apart)
 
 
+def _check_memory(project):
+    """Compare what was predicted before the run with what jobs over the plate took."""
+    index = json.loads((project.folder / "results/.plan/plan.json").read_bytes())
+    plate = index["plates"]["demo"]
+    for step in ("light", "compare", "rate"):
+        record = json.loads((project.results / f"benchmarks/{step}/plate.json").read_bytes())
+        assert 1 / 1.5 < plate["predictions"][step]["peak_mb"] / record["peak_mb"] < 1.5
+        assert record["peak_mb"] < plate["resources"][step]["mem_mb"]
+
+
 def test_illumination_controls_and_z_prime_and_an_edit_of_one(plate_project):
     project = plate_project()
     run = project.snakemake()
@@ -123,6 +134,7 @@ def test_illumination_controls_and_z_prime_and_an_edit_of_one(plate_project):
     assert _jobs(run) == ALL_JOBS
     assert "table   results/demo/tables/compare/plate.normalized.csv" in run.output
     _check_numbers(project)
+    _check_memory(project)
     before = _bytes(project)
     assert project.command("verify", "results").returncode == 0
     assert "4 done" in project.command("status").stdout

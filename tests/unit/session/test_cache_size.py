@@ -106,6 +106,22 @@ def test_a_file_stays_while_another_record_names_it(tmp_path):
     assert [old_job.exists(), new_job.exists(), shared.exists()] == [False, True, True]
 
 
+def test_equal_files_of_a_result_are_one(tmp_path):
+    cache = JobCache(tmp_path / "cache")
+    content = b"x" * SIZE
+    record = FileRecord(digest=digest_bytes(content), size_bytes=SIZE)
+    names = ("tables/1.csv", "tables/2.csv")
+    kinds = {"step": "count", "inputs": {}, "functions": {}, "images": ()}
+    for well in ("A01", "A02"):
+        files = dict.fromkeys(names, record) if well == "A01" else {}
+        manifest = Manifest(digest="a" * 32, well=well, files=files, **kinds)
+        cache.put(manifest, dict.fromkeys(files, content), None)
+    found = [path for path in cache.root.rglob("*") if path.is_file()]
+    total = sum(path.stat().st_size for path in found)
+    trimmed = trim_cache(cache.root, {}, CacheLimits(keep_bytes=1))
+    assert (trimmed.file_count, trimmed.size_bytes, trimmed.left_bytes) == (len(found), total, 0)
+
+
 def test_files_of_nobody_go_but_those_being_written_stay(tmp_path):
     folder = tmp_path / "objects/ab"
     folder.mkdir(parents=True)
