@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,11 @@ def digest_file(path: Path) -> str:
     with path.open("rb") as stream:
         made = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES))
     return made.hexdigest()
+
+
+def job_digest(digests: Sequence[str]) -> str:
+    """Return the digest that a job carries, of those of its plans in its order."""
+    return digests[0] if len(digests) == 1 else digest_text("\n".join(digests))
 
 
 def readable_json(value: Any) -> str:

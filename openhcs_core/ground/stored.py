@@ -1,7 +1,7 @@
 """Files of the cache that are put back: where they are, and whether they are as stored."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from openhcs_core.errors import StorageAccessError
 from openhcs_core.ground.links import link_or_copy
@@ -22,6 +22,12 @@ def job_folder(root: Path, plan_digest: str, well: str) -> Path:
 def stored_path(folder: Path, digest: str) -> Path:
     """Return where the file of a digest is or would be."""
     return folder / digest[:2] / digest
+
+
+def is_inside(name: str) -> bool:
+    """Return whether a path of a record stays below the folder that it is meant for."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def read_whole(path: Path, digest: str, digest_of: Callable[[bytes], str]) -> bytes | None:

@@ -4,6 +4,7 @@ from openhcs_core.ground.canonical import (
     canonical_json,
     digest_bytes,
     digest_text,
+    job_digest,
     readable_json,
 )
 from openhcs_core.ground.paths import (
@@ -46,7 +47,6 @@ from openhcs_core.plan.jobs import (
     HELD_BYTES,
     JobScope,
     find_job,
-    job_digest,
     job_scopes,
     step_runs,
     well_batches,

@@ -1,9 +1,8 @@
 """Which steps and wells one job does together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from openhcs_core.ground.canonical import digest_text
 from openhcs_core.ground.paths import benchmark_path
 from openhcs_core.plan.models import PlatePlan
 
@@ -68,8 +67,3 @@ def find_job(plate: PlatePlan, step: str, well: str) -> JobScope:
     """Return what the job of a step and well does."""
     run = next(run for run in step_runs(plate) if step in run)
     return JobScope(run, next(batch for batch in _batches(plate, run) if well in batch))
-
-
-def job_digest(digests: Sequence[str]) -> str:
-    """Return the digest that a job carries, of those of its plans in its order."""
-    return digests[0] if len(digests) == 1 else digest_text("\n".join(digests))

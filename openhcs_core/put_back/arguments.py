@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-_ONCE = frozenset({"--plate-dir", "--step", "--well", "--table", "--digest", "--log"})
-_STORE = "--store"
+_STORE, _LOGS = "--store", "--logs"
+_FLAGS = frozenset({_STORE, _LOGS})
+_ONCE = frozenset({"--plate-dir", "--table", "--digest", "--log"})
+_MANY = frozenset({"--step", "--well"})
+_KINDS = frozenset({"--well", "--table", _STORE})
 
 
 class StepJob(NamedTuple):
@@ -44,30 +47,62 @@ class PlateJob(NamedTuple):
     log: Path | None
 
 
-def read_arguments(arguments: Sequence[str]) -> StepJob | PlateJob | None:
-    """Return what ``run-step`` is asked for; None for mistakes and jobs of several steps or wells.
+class SharedJob(NamedTuple):
+    """Several steps of one well, or one of several: each well's steps are done in their order.
+
+    Attributes
+    ----------
+    digest : str or None
+        Of the plans of all of them.
+    """
+
+    plate_dir: Path
+    steps: tuple[str, ...]
+    wells: tuple[str, ...]
+    digest: str | None
+
+
+def read_arguments(arguments: Sequence[str]) -> StepJob | PlateJob | SharedJob | None:
+    """Return what ``run-step`` is asked for; None for mistakes, and for all else that it does.
 
     Parameters
     ----------
     arguments : sequence of str
         What follows ``run-step``.
     """
-    found: dict[str, str] = {}
-    is_store = list(arguments).count(_STORE) == 1
-    words = iter([word for word in arguments if word != _STORE] if is_store else arguments)
+    given = _split(arguments)
+    if given is None or not {"--plate-dir", "--step"} <= given.keys():
+        return None
+    if len(_KINDS & given.keys()) != 1 or any(len(given.get(name, ())) > 1 for name in _ONCE):
+        return None
+    plate_dir, steps, wells = (
+        Path(given["--plate-dir"][0]),
+        given["--step"],
+        given.get("--well", []),
+    )
+    digest, log, table = (given.get(name, [None])[0] for name in ("--digest", "--log", "--table"))
+    path = None if log is None else Path(log)
+    if wells and _LOGS in given:
+        is_whole = log is None
+        return SharedJob(plate_dir, tuple(steps), tuple(wells), digest) if is_whole else None
+    if len(steps) > 1 or len(wells) > 1 or _LOGS in given:
+        return None
+    if wells:
+        return StepJob(plate_dir, steps[0], wells[0], digest, path)
+    return PlateJob(plate_dir, steps[0], table, digest, path)
+
+
+def _split(arguments: Sequence[str]) -> "dict[str, list[str]] | None":
+    """Return the values of each option, None where one is none of ours or lacks its value."""
+    given: dict[str, list[str]] = {}
+    words = iter(arguments)
     for word in words:
         name, is_joined, value = word.partition("=")
-        if name not in _ONCE or name in found:
+        if name in _FLAGS and not is_joined:
+            given.setdefault(name, []).append("")
+            continue
+        values = [value] if is_joined else [next(words, None)]
+        if name not in _ONCE | _MANY or values == [None]:
             return None
-        given = value if is_joined else next(words, None)
-        if given is None:
-            return None
-        found[name] = given
-    kinds = ("--well" in found) + ("--table" in found) + is_store
-    if kinds != 1 or not {"--plate-dir", "--step"} <= found.keys():
-        return None
-    plate_dir, step, digest = Path(found["--plate-dir"]), found["--step"], found.get("--digest")
-    log = Path(found["--log"]) if "--log" in found else None
-    if "--well" in found:
-        return StepJob(plate_dir, step, found["--well"], digest, log)
-    return PlateJob(plate_dir, step, found.get("--table"), digest, log)
+        given.setdefault(name, []).extend(one for one in values if one is not None)
+    return given

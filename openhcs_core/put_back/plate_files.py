@@ -18,7 +18,7 @@ from openhcs_core.ground.paths import (
     table_path,
     table_plan_path,
 )
-from openhcs_core.ground.stored import FILES_FOLDER, job_folder, read_whole, stored_path
+from openhcs_core.ground.stored import FILES_FOLDER, is_inside, job_folder, read_whole, stored_path
 from openhcs_core.ground.turn import Turn
 from openhcs_core.ground.zarr_groups import remove_group
 from openhcs_core.put_back.arguments import PlateJob
@@ -162,7 +162,7 @@ def _is_of_job(job: PlateJob, plan: dict[str, Any], path: PurePosixPath) -> bool
     if job.table is not None:
         return path == PurePosixPath(table_path(job.step, job.table))
     store = PurePosixPath(store_path(job.step, plan["sub_dir"]))
-    return path.is_relative_to(store) and ".." not in path.parts
+    return path.is_relative_to(store) and is_inside(str(path))
 
 
 def _write_table(

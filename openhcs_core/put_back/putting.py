@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from openhcs_core.errors import OpenHCSError, PlanChangedError
 from openhcs_core.ground.atomic import replace_file, replace_files
-from openhcs_core.ground.canonical import digest_bytes
+from openhcs_core.ground.canonical import digest_bytes, job_digest
 from openhcs_core.ground.commit_records import (
     encode_manifest_data,
     forget_manifest,
@@ -20,6 +20,7 @@ from openhcs_core.ground.paths import (
     failure_path,
     fallbacks_path,
     image_folder,
+    log_path,
     manifest_path,
     plan_path,
     store_path,
@@ -30,6 +31,7 @@ from openhcs_core.ground.stored import (
     IMAGES_FOLDER,
     CacheRemovedError,
     is_as_stored,
+    is_inside,
     job_folder,
     place_files,
     read_whole,
@@ -37,7 +39,7 @@ from openhcs_core.ground.stored import (
 )
 from openhcs_core.ground.turn import Turn
 from openhcs_core.planes import split_well
-from openhcs_core.put_back.arguments import PlateJob, StepJob, read_arguments
+from openhcs_core.put_back.arguments import PlateJob, SharedJob, StepJob, read_arguments
 from openhcs_core.put_back.installed import has_versions
 from openhcs_core.put_back.place import Place, begin_log, end_log, read_place, read_plan
 from openhcs_core.put_back.plate_files import put_plate_files_back
@@ -92,7 +94,28 @@ def put_back(arguments: Sequence[str]) -> bool:
     job = read_arguments(arguments)
     if job is None:
         return False
-    return put_plate_files_back(job) if isinstance(job, PlateJob) else _put_step_back(job)
+    if isinstance(job, PlateJob):
+        return put_plate_files_back(job)
+    return _put_all_back(job) if isinstance(job, SharedJob) else _put_step_back(job)
+
+
+def _put_all_back(job: SharedJob) -> bool:
+    """Put back each step of each well; where one cannot be, the ordinary way begins anew."""
+    members = [(step, well) for well in job.wells for step in job.steps]
+    try:
+        parts = [
+            StepJob(job.plate_dir, step, well, None, job.plate_dir / log_path(step, well))
+            for step, well in members
+        ]
+        digests = [_read_plan(part)[1] for part in parts]
+    except (OSError, ValueError):
+        return False  # missing or damaged
+    if job.digest not in (None, job_digest(digests)):
+        return False
+    return all(
+        _put_step_back(part._replace(digest=digest))
+        for part, digest in zip(parts, digests, strict=True)
+    )
 
 
 def _put_step_back(job: StepJob) -> bool:
@@ -128,7 +151,8 @@ def _find(job: StepJob, place: Place) -> _Found | None:
     record = folder / f"{shortcut.record}.json"
     content = json.loads(record.read_bytes())
     manifest = encode_manifest_data(content["manifest"])
-    if digest_bytes(manifest) != shortcut.manifest:
+    names = [*content["manifest"]["files"], *content["kept"]]
+    if digest_bytes(manifest) != shortcut.manifest or not all(map(is_inside, names)):
         return None
     files = _read_files(place.cache / FILES_FOLDER, content["manifest"]["files"])
     kept = _find_kept(place.cache / IMAGES_FOLDER, content["kept"])

@@ -17,7 +17,13 @@ from pydantic import ValidationError
 
 from openhcs_core.config import ZARR_GROUP_FILES, FrozenModel
 from openhcs_core.errors import StorageAccessError
-from openhcs_core.ground.stored import FILES_FOLDER, IMAGES_FOLDER, job_folder, place_files
+from openhcs_core.ground.stored import (
+    FILES_FOLDER,
+    IMAGES_FOLDER,
+    is_inside,
+    job_folder,
+    place_files,
+)
 from openhcs_core.plan import digest_bytes
 from openhcs_core.runtime.digests import content_digest, file_digest
 from openhcs_core.runtime.file_cache import FileCache, StoredFile
@@ -120,6 +126,8 @@ class JobCache:
         try:
             record = JobRecord.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):
+            return None
+        if not all(map(is_inside, [*record.manifest.files, *record.kept])):
             return None
         files = {name: self.files.read(file) for name, file in record.manifest.files.items()}
         found = {name: content for name, content in files.items() if content is not None}

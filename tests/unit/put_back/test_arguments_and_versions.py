@@ -28,6 +28,15 @@ def test_one_step_of_one_well_is_read_as_click_reads_it(arguments):
     assert ((job.step,), (job.well,)) == line.scope
 
 
+def test_several_steps_and_wells_are_read_as_click_reads_them():
+    for more in ([], ["--well", "B03"], ["--step", "x", "--well", "B03"]):
+        arguments = [*ALL, *more, "--logs"]
+        words = " ".join(f"'{word}'" for word in arguments)
+        line, job = read_step_line(f"openhcs-core run-step {words}"), read_arguments(arguments)
+        assert (job.plate_dir, job.digest) == (line.plate_dir, line.digest)
+        assert (job.steps, job.wells) == line.scope
+
+
 def test_files_of_a_plate_are_read_as_click_reads_them():
     for kind, target in ((["--table", "a b.csv"], "a b.csv"), (["--store"], "store")):
         arguments = ["--step", "s", *kind, "--digest", "d", "--plate-dir", "p", "--log", "l"]
@@ -42,12 +51,13 @@ def test_files_of_a_plate_are_read_as_click_reads_them():
 @pytest.mark.parametrize(
     "arguments",
     [
-        *([*ALL, *more] for more in (["--well", "B03"], ["--step", "x"], ["--plate"], ["--logs"])),
+        *([*ALL, *more] for more in (["--well", "B03"], ["--step", "x"], ["--plate"], ["--check"])),
+        *([*ALL, "--logs", *more] for more in (["--log", "l"], ["--table", "t"], ["--logs=1"])),
         *([*ALL, *more] for more in (["--images-only"], ["--help"], ["--log"], ["x"], ["--"])),
         *(ALL[:at] + ALL[at + 2 :] for at in (0, 2, 4)),
         [*ALL, "--table", "t.csv"],
         [*ALL, "--store"],
-        ["--plate-dir", "a", "--step", "s", "--store", "--store"],
+        ["--plate-dir", "a", "--step", "s", "--store", "--table", "t"],
         [],
     ],
 )

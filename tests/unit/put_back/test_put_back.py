@@ -8,6 +8,7 @@ import pytest
 
 from openhcs_core.cli.main import main
 from openhcs_core.errors import EXIT_CONFIG
+from openhcs_core.ground.canonical import digest_text
 from openhcs_core.ground.lock import RunLock
 from openhcs_core.put_back import put_back, putting, shortcuts
 
@@ -342,3 +343,55 @@ def test_the_command_says_the_same_about_wrong_arguments(done, capsys):
     place = done()
     assert main(["run-step", *place.arguments("count"), "--well", "A02", "--plate"]) == EXIT_CONFIG
     assert "give exactly one of --well, --plate" in capsys.readouterr().err
+
+
+def shared(place, steps, wells, digest=None):
+    """Return the arguments of a job of several steps or wells."""
+    digests = [place.digest(step) for _ in wells for step in steps]
+    where = ["--plate-dir", str(place.results), *(f"--step={step}" for step in steps)]
+    own = digests[0] if len(digests) == 1 else digest_text("\n".join(digests))
+    return [*where, *(f"--well={well}" for well in wells), "--digest", digest or own, "--logs"]
+
+
+SHARED = [(("clean", "flatten", "count"), ("A01", "A02")), (("clean",), ("A01",))]
+
+
+@pytest.mark.parametrize(("steps", "wells"), SHARED)
+def test_jobs_of_several_steps_and_wells_are_put_back_part_by_part(done, steps, wells):
+    place = done()
+    before = place.made()
+    place.forget_results()
+    assert not put_back(shared(place, steps, wells, digest="0" * 32))
+    assert put_back(shared(place, steps, wells))
+    made = place.made()
+    assert made.items() <= before.items()
+    assert len(list(place.results.glob("manifests/*/*"))) == len(steps) * len(wells)
+    for step in steps:
+        for well in wells:
+            assert TAKEN in (place.results / f"logs/{step}/{well}.log").read_text()
+    assert len(steps) == 1 or made == before
+
+
+def test_where_one_part_has_to_be_computed_the_ordinary_way_does_all(done):
+    place = done()
+    before = place.made()
+    shortcut_gone(place)
+    record_gone(place)
+    arguments = shared(place, *SHARED[0])
+    assert not put_back(arguments)
+    assert main(["run-step", *arguments]) == 0
+    assert TAKEN not in (place.results / "logs/count/A01.log").read_text()
+    assert TAKEN in (place.results / "logs/count/A02.log").read_text()
+    assert place.made() == before
+    assert put_back(arguments)
+
+
+def test_a_record_whose_files_would_lie_elsewhere_is_not_taken(done):
+    place = done()
+    record = one(place.cache, f"jobs/*/{place.digest('count')}/A01/*.json")
+    content = json.loads(record.read_bytes())
+    content["kept"]["../../../other"] = content["kept"].pop(next(iter(content["kept"])))
+    record.write_text(json.dumps(content))
+    assert refuses(place)
+    assert place.run("count") == 0
+    assert TAKEN not in (place.results / "logs/count/A01.log").read_text()
