@@ -1,10 +1,13 @@
 """Time to index a plate of many files, against a bare walk that looks at each file once.
 
 python benchmarks/index_speed.py [--files 1000 69120] [--repeats 7] [--microscope imagexpress]
+                                [--again]
 
 Files are TIFFs of 4 x 6 px, so that indexing costs names, sizes, times and lists: of ImageXpress in
 five ZStep folders; of Opera Phenix with the lists of Harmony V5 (1.6 kB an image) and V7 (0.7 kB);
 of a CellVoyager with its list (0.3 kB); and told by their names alone.
+With --again, what a plate costs that was indexed before and has not changed, as compiling asks for
+it: with sizes and times of all files (raw: checked), and by names alone (raw: immutable).
 CPU seconds (user + system) tell more than wall time on a machine with other work.
 """
 
@@ -21,7 +24,8 @@ import numpy as np
 import tifffile
 
 from openhcs_core.config import GenericConfig, PlateConfig
-from openhcs_core.microscopes import MicroscopeHandler, load_handler
+from openhcs_core.microscopes import load_handler
+from openhcs_core.session.kept_indices import index_plate, keep_index
 from openhcs_core.testing.harmony_plates import ListedPlane, write_list
 
 Z_PLANES, CHANNELS, SITES = 5, 4, 9
@@ -103,14 +107,32 @@ def least(work: Callable[[], object], repeats: int) -> tuple[float, float]:
     return min(wall), min(cpu)
 
 
-def find_handler(microscope: str) -> MicroscopeHandler:
-    settings = PlateConfig(path="plate")
+def settings_of(microscope: str, plate: Path, raw: str = "checked") -> PlateConfig:
+    """Return a plate's section of the config."""
+    generic = None
     if microscope == "generic":
-        config = GenericConfig(pattern="P_{well}_s{site}_w{channel}_z{z_index}.tif")
-        settings = PlateConfig(path="plate", microscope="generic", generic=config)
-    return load_handler(
-        {"V5": "opera_phenix", "V7": "opera_phenix"}.get(microscope, microscope), settings
+        generic = GenericConfig(pattern="P_{well}_s{site}_w{channel}_z{z_index}.tif")
+    name = {"V5": "opera_phenix", "V7": "opera_phenix"}.get(microscope, microscope)
+    return PlateConfig.model_validate(
+        {"path": str(plate), "microscope": name, "generic": generic, "raw": raw}
     )
+
+
+def measure_again(microscope: str, plate: Path, repeats: int) -> str:
+    """Return what a plate costs that is indexed again, by what counts as a change."""
+    said = []
+    with tempfile.TemporaryDirectory() as results:
+        for raw in ("checked", "immutable"):
+            settings = settings_of(microscope, plate, raw)
+            found = index_plate("p", settings, Path(results), settled_s=0)
+            keep_index("p", settings, Path(results), found, {raw: raw})
+            wall, cpu = least(
+                lambda settings=settings: index_plate("p", settings, Path(results)).index.wells,
+                repeats,
+            )
+            assert index_plate("p", settings, Path(results)).digests
+            said.append(f"{raw} {wall * 1e3:.1f} ms ({cpu * 1e3:.1f} ms CPU)")
+    return ", ".join(said)
 
 
 def main() -> None:
@@ -122,21 +144,26 @@ def main() -> None:
         default="imagexpress",
         choices=["imagexpress", "V5", "V7", "cv8000", "generic"],
     )
+    parser.add_argument("--again", action="store_true")
     arguments = parser.parse_args()
     for count in arguments.files:
         with tempfile.TemporaryDirectory() as folder:
             plate = Path(folder, "plate")
             write_plate(plate, arguments.microscope, count)
-            handler = find_handler(arguments.microscope)
+            settings = settings_of(arguments.microscope, plate)
+            handler = load_handler(settings.microscope, settings)
             assert len(handler.index(plate).images) == count
             wall, cpu = least(lambda plate=plate: walk(str(plate)), arguments.repeats)
             index_wall, index_cpu = least(
                 lambda plate=plate, handler=handler: handler.index(plate), arguments.repeats
             )
+            again = measure_again(arguments.microscope, plate, 7) if arguments.again else ""
         print(
             f"{count} files: indexed in {index_wall * 1e3:.1f} ms ({index_cpu * 1e3:.1f} ms CPU), "
             f"bare walk {wall * 1e3:.1f} ms ({cpu * 1e3:.1f} ms CPU), {index_cpu / cpu:.1f} x"
         )
+        if again:
+            print(f"{count} files again, unchanged: {again}")
 
 
 if __name__ == "__main__":

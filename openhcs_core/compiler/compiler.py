@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from openhcs_core.compiler.conversions import plan_inter_step_conversions
+from openhcs_core.compiler.followed_images import follow_images, plan_tiles
 from openhcs_core.compiler.gpu_resources import assign_gpu_resources
 from openhcs_core.compiler.job_scopes import aim_batches, batch_wells, fuse_steps
 from openhcs_core.compiler.materialization_flags import plan_materialization_flags
@@ -12,7 +13,7 @@ from openhcs_core.compiler.outputs import check_tables
 from openhcs_core.compiler.overrides import PatternOverride, overrides_by_wells
 from openhcs_core.compiler.path_planner import find_mistakes, initialize_step_plans
 from openhcs_core.compiler.plate_steps import check_plate_tables, one_plan_each
-from openhcs_core.compiler.predictions import plan_tiles, predict_steps
+from openhcs_core.compiler.predictions import predict_steps
 from openhcs_core.compiler.request import CompileRequest, ErrorList
 from openhcs_core.compiler.sharing import share_plans
 from openhcs_core.compiler.tables import plan_tables
@@ -76,7 +77,8 @@ def compile_plate(request: CompileRequest, plate_map_digest: str | None = None) 
     whole = tuple(_with_all_groups(plate, plan) for plan in steps)
     for number in by_well:
         check_tables(whole[number], ("steps", number, "func"), noted)
-    predictions = predict_steps(whole, request)
+    followed = follow_images(whole, request)
+    predictions = predict_steps(followed, request)
     resources: dict[str, JobResources] = {}
     with collecting(noted.errors):
         resources = assign_gpu_resources(whole, request, predictions)
@@ -95,7 +97,7 @@ def compile_plate(request: CompileRequest, plate_map_digest: str | None = None) 
             "conversions": plan_inter_step_conversions(whole, resources),
             "runs": runs,
             "batches": batch_wells(request.wells, aim.wells),
-            "tiles": plan_tiles(plate, whole, request),
+            "tiles": plan_tiles(plate, followed, request),
             "batch_aim": aim if request.wells_per_job == "auto" else None,
         }
     )

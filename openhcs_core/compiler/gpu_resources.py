@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from math import ceil
 
+from openhcs_core.compiler.followed_images import follow_images
 from openhcs_core.compiler.places import placed_groups, step_number
 from openhcs_core.compiler.predictions import predict_steps
 from openhcs_core.compiler.request import CompileRequest, ErrorList
@@ -34,7 +35,8 @@ def assign_gpu_resources(
         GPU settings of a step that uses none, or functions that need a GPU and get none.
     """
     errors = ErrorList(request.document)
-    predictions = predict_steps(plans, request) if predictions is None else predictions
+    if predictions is None:
+        predictions = predict_steps(follow_images(plans, request), request)
     resources = {
         plan.step_name: _assign(plan, request, predictions[plan.step_name], errors)
         for plan in plans

@@ -1,11 +1,11 @@
 """Which values each component takes on a plate."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from natsort import natsorted
 
 from openhcs_core.constants import Component
-from openhcs_core.microscopes import PlateIndex
+from openhcs_core.microscopes import Plane, PlateIndex
 from openhcs_core.planes import PlaneKey
 
 ComponentValues = Mapping[Component, tuple[str, ...]]
@@ -21,14 +21,21 @@ def component_values(
     channel : str, optional
         Count the planes of this channel only.
     """
-    chosen = set(wells)
-    keys = [
-        image.key
-        for image in index.images
-        if image.key.well in chosen and channel in (None, image.key.channel)
+    layouts: dict[int, list[str]] = {}
+    for well in wells:  # those with the same planes share one tuple
+        layouts.setdefault(id(index.planes.get(well)), []).append(well)
+    planes: set[Plane] = set()
+    found: list[str] = []
+    for members in layouts.values():
+        own = {p for p in index.planes.get(members[0], ()) if channel in (None, p[1])}
+        planes |= own
+        found += members if own else []
+    numbers: list[Collection[str | int]] = [
+        set(found),
+        *({plane[place] for plane in planes} for place in range(4)),
     ]
     return {
-        component: tuple(natsorted(map(str, {key[place] for key in keys})))
+        component: tuple(natsorted(map(str, numbers[place])))
         for component in Component
         for place in (PlaneKey._fields.index(component.value),)
     }

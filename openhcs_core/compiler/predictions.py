@@ -5,44 +5,27 @@ one stack going through its chain; or the images that are kept being written, a 
 Images to be kept and labels wait for the well's end, in memory up to a limit, else in files.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
-from operator import mul
-
-from natsort import natsorted
 
 from openhcs_core.compiler.chain_costs import ChainCost
-from openhcs_core.compiler.components import values_after
-from openhcs_core.compiler.places import step_number
-from openhcs_core.compiler.plate_values import ComponentValues
+from openhcs_core.compiler.followed_images import (
+    PROCESS_MB,
+    FollowedStep,
+    WellImages,
+    memory_types,
+    process_memory_mb,
+)
 from openhcs_core.compiler.request import CompileRequest
-from openhcs_core.compiler.tiling import MemoryLimit, StackForm, cost_of_stack
 from openhcs_core.config import ZarrChunkStrategy
 from openhcs_core.constants import Backend, Component, MemoryType
-from openhcs_core.microscopes import ChannelInfo
 from openhcs_core.plan import (
-    WHOLE_STEP,
-    GroupPlan,
     Measurement,
-    PlatePlan,
     StepPlan,
     StepPrediction,
     StorePlan,
-    TilePlan,
     plan_digest,
 )
 
-_PROCESS_MB = 53
-"""Python, this package, numpy and tifffile."""
-_LIBRARY_MB = {
-    MemoryType.TORCH: 185,
-    MemoryType.JAX: 120,
-    MemoryType.PYCLESPERANTO: 90,
-    MemoryType.TENSORFLOW: 660,
-    MemoryType.CUPY: 300,
-}
 _WRITER_MB = {Backend.ZARR: 22, Backend.DISK: 3}
 _ROI_MB = 6
 _START_S, _LIBRARY_S = 0.8, 0.5
@@ -73,57 +56,22 @@ of pixels that are on their way to disk."""
 _MB = 2**20
 _SAMPLE = 32
 
-_Chains = list[ChainCost]
 
-
-@dataclass(frozen=True)
-class _Images:
-    """The images of one channel of a well at some step.
-
-    Attributes
-    ----------
-    values : dict
-        Values of each component.
-    itemsize : int
-        Bytes of a pixel.
-    """
-
-    values: ComponentValues
-    itemsize: int
-    shape: tuple[int, int]
-
-    @property
-    def px(self) -> int:
-        """Pixels of an image."""
-        return self.shape[0] * self.shape[1]
-
-    def count(self, components: Sequence[Component]) -> int:
-        """Return how many planes differ in these components."""
-        return reduce(mul, (max(1, len(self.values[one])) for one in components), 1)
-
-    @property
-    def planes(self) -> int:
-        """All planes of the well."""
-        return self.count([one for one in Component if one is not Component.WELL])
-
-    @property
-    def bytes(self) -> float:
-        """Their size."""
-        return self.planes * self.px * self.itemsize
-
-
-def predict_steps(plans: Sequence[StepPlan], request: CompileRequest) -> dict[str, StepPrediction]:
+def predict_steps(
+    steps: Sequence[FollowedStep], request: CompileRequest
+) -> dict[str, StepPrediction]:
     """Return what each step takes for a well, by step name.
 
     Parameters
     ----------
-    plans : sequence of StepPlan
-        With the functions of all wells.
+    steps : sequence of FollowedStep
+        See :func:`follow_images`.
     request : CompileRequest
         With the plate's shapes, functions' costs, and measurements of earlier runs.
     """
     found, given = {}, {}
-    for plan, read, made, chains in _follow_images(plans, request):
+    for step in steps:
+        plan, read = step.plan, step.read
         given[plan.step_name] = read
         records = request.measured.get(plan.step_name, ())
         if plan.is_plate_wide:
@@ -131,120 +79,14 @@ def predict_steps(plans: Sequence[StepPlan], request: CompileRequest) -> dict[st
             prediction = _predict_plate(plan, read, joined, request)
             found[plan.step_name] = _of_plate_from_records(prediction, plan, records)
             continue
-        prediction = _predict(plan, read, made, [*_counted(plan, read, chains)], request)
+        counted = [*_counted(plan, read, step.chains)]
+        prediction = _predict(plan, read, step.made, counted, request)
         found[plan.step_name] = from_records(prediction, plan, records)
     return found
 
 
-def plan_tiles(
-    plate: PlatePlan, plans: Sequence[StepPlan], request: CompileRequest
-) -> dict[str, dict[str, TilePlan]]:
-    """Return which stacks are worked on in parts: by digest of a step's plan, and by group.
-
-    Parameters
-    ----------
-    plans : sequence of StepPlan
-        The plate's steps with the functions of all wells.
-    """
-    tiles: dict[str, dict[str, TilePlan]] = {}
-    for step, (plan, read, *_) in zip(plate.steps, _follow_images(plans, request), strict=True):
-        if plan.is_plate_wide or not _tiles(plan, read, request):
-            continue
-        for own, _ in plate.variants(step):
-            tiles[plan_digest(own)] = _tiles(own, read, request)
-    return tiles
-
-
-def _tiles(
-    plan: StepPlan, read: "Mapping[str, _Images]", request: CompileRequest
-) -> dict[str, TilePlan]:
-    """Return the smallest parts that any channel needs, by group."""
-    found: dict[str, TilePlan] = {}
-    for channel, images in read.items():
-        for group in _groups(plan, channel):
-            _, tile = _cost(plan, group, images, request)
-            key = group.value or WHOLE_STEP
-            if tile is not None and (key not in found or tile.side_px < found[key].side_px):
-                found[key] = tile
-    return found
-
-
-def _follow_images(
-    plans: Sequence[StepPlan], request: CompileRequest
-) -> "Iterator[tuple[StepPlan, dict[str, _Images], dict[str, _Images], dict[str, _Chains]]]":
-    """Yield each step with what of a well it reads and makes, and what its chains cost."""
-    images: dict[str | None, dict[str, _Images]] = {None: _plate_images(request)}
-    for plan in plans:
-        read = images[plan.source]
-        made = read
-        chains: dict[str, _Chains] = {}
-        if not plan.is_plate_wide:
-            chains = {channel: _chains(plan, channel, of, request) for channel, of in read.items()}
-            made = {
-                channel: _after(plan, channel, read[channel], chains[channel]) for channel in read
-            }
-        images[plan.step_name] = made
-        yield plan, read, made, chains
-
-
-def _plate_images(request: CompileRequest) -> dict[str, _Images]:
-    """Return the images of the well that has the most."""
-    counts = Counter(image.key.well for image in request.index.images)
-    fullest = max(request.wells, key=counts.__getitem__)
-    keys = [image.key for image in request.index.images if image.key.well == fullest]
-    return {
-        channel.id: _Images(
-            {
-                component: tuple(
-                    natsorted(
-                        {
-                            str(getattr(key, component.value))
-                            for key in keys
-                            if key.channel == channel.id
-                        }
-                    )
-                )
-                for component in Component
-            },
-            _itemsize(channel),
-            channel.shape,
-        )
-        for channel in request.index.channels
-    }
-
-
-def _itemsize(channel: ChannelInfo) -> int:
-    digits = "".join(letter for letter in channel.dtype if letter.isdigit())
-    return max(1, int(digits or 16) // 8)
-
-
-def _chains(plan: StepPlan, channel: str, images: _Images, request: CompileRequest) -> _Chains:
-    """Return what each chain costs that may get stacks of a channel."""
-    return [_cost(plan, group, images, request)[0] for group in _groups(plan, channel)]
-
-
-def _cost(
-    plan: StepPlan, group: GroupPlan, images: _Images, request: CompileRequest
-) -> tuple[ChainCost, TilePlan | None]:
-    stack = StackForm(images.count(plan.variable_components), images.shape, images.itemsize)
-    own = request.pipeline.steps[step_number(plan.step_name, request)].resources.mem_mb
-    limit = MemoryLimit(_process_mb(plan, request) * _MB, None if own is None else own * _MB)
-    return cost_of_stack(plan, group, stack, request, limit)
-
-
-def _groups(plan: StepPlan, channel: str) -> Iterator[GroupPlan]:
-    for group in plan.groups:
-        if plan.group_by is not Component.CHANNEL or group.value in (None, channel):
-            yield group
-
-
-def _after(plan: StepPlan, channel: str, images: _Images, chains: Sequence[ChainCost]) -> _Images:
-    itemsize = max((chain.itemsize for chain in chains), default=images.itemsize)
-    return _Images(values_after(plan, images.values, channel), itemsize, images.shape)
-
-
 def _counted(
-    plan: StepPlan, read: Mapping[str, _Images], chains: Mapping[str, Sequence[ChainCost]]
+    plan: StepPlan, read: Mapping[str, WellImages], chains: Mapping[str, Sequence[ChainCost]]
 ) -> Iterator[tuple[int, ChainCost]]:
     """Yield the dearest chain of each channel with how many stacks go through it."""
     for channel, images in read.items():
@@ -255,8 +97,8 @@ def _counted(
 
 def _predict_plate(
     plan: StepPlan,
-    read: Mapping[str, _Images],
-    joined: Sequence[Mapping[str, _Images]],
+    read: Mapping[str, WellImages],
+    joined: Sequence[Mapping[str, WellImages]],
     request: CompileRequest,
 ) -> StepPrediction:
     """Return what a step over the whole plate takes: it sees one image after the other.
@@ -268,7 +110,7 @@ def _predict_plate(
     """
     costs = [request.functions.find(function.ref).cost for function in plan.functions]
     wells = len(request.wells)
-    process_mb = _PROCESS_MB + max((cost.library_mb for cost in costs), default=0)
+    process_mb = PROCESS_MB + max((cost.library_mb for cost in costs), default=0)
     held = cpu_ns = 0.0
     if plan.takes_images:
         held = max(images.px for images in read.values()) * _PLATE_PLANES * _FLOAT64_BYTES
@@ -309,13 +151,13 @@ def _of_plate_from_records(
 
 def _predict(
     plan: StepPlan,
-    read: Mapping[str, _Images],
-    made: Mapping[str, _Images],
+    read: Mapping[str, WellImages],
+    made: Mapping[str, WellImages],
     chains: Sequence[tuple[int, ChainCost]],
     request: CompileRequest,
 ) -> StepPrediction:
-    kinds = _memory_types(plan)
-    process_mb = _process_mb(plan, request)
+    kinds = memory_types(plan)
+    process_mb = process_memory_mb(plan, request)
     labels = sum(stacks * chain.label_bytes for stacks, chain in chains)
     process_mb += _ROI_MB if labels else 0
     held = min(labels, _HELD_BYTES) + labels / _LABEL_BYTES / _PX_PER_OBJECT * _FOUND_BYTES
@@ -361,21 +203,6 @@ def _written_bytes(store: StorePlan, fields: Sequence[float], plane_bytes: float
     if config.ome_zarr_version == "0.4" and config.chunk_strategy is ZarrChunkStrategy.WELL:
         largest = max(plane_bytes, min(max(fields), config.max_shard_mb * 10**6))
     return largest * (_PYRAMID + 1) + min(max(sum(fields) - largest, 0), _HELD_BYTES)
-
-
-def _process_mb(plan: StepPlan, request: CompileRequest) -> int:
-    """Return what a job's process takes with the libraries of its functions."""
-    costs = [request.functions.find(function.ref).cost for function in plan.functions]
-    libraries = sum(_LIBRARY_MB.get(kind, 0) for kind in _memory_types(plan))
-    return _PROCESS_MB + max((cost.library_mb for cost in costs), default=0) + libraries
-
-
-def _memory_types(plan: StepPlan) -> set[MemoryType]:
-    return {
-        kind
-        for function in plan.functions
-        for kind in (function.input_memory_type, function.output_memory_type)
-    }
 
 
 def from_records(

@@ -5,6 +5,7 @@ written into a plate, and no array library is imported.
 """
 
 from openhcs_core.microscopes.base import FilenameParts, MicroscopeHandler
+from openhcs_core.microscopes.collector import collector_paused
 from openhcs_core.microscopes.handler_registry import (
     AUTO,
     ENTRY_POINT_GROUP,
@@ -16,6 +17,8 @@ from openhcs_core.microscopes.handler_registry import (
     known_handlers,
     load_handler,
 )
+from openhcs_core.microscopes.kept_index import FORMAT as KEPT_FORMAT
+from openhcs_core.microscopes.kept_index import decode_index, encode_index
 from openhcs_core.microscopes.metadata import (
     METADATA_FILENAME,
     build_workspace_metadata,
@@ -27,7 +30,13 @@ from openhcs_core.microscopes.metadata import (
     read_workspace_metadata,
     virtual_mapping,
 )
-from openhcs_core.microscopes.plate_index import Acquisition, ChannelInfo, ImageFile, PlateIndex
+from openhcs_core.microscopes.plate_index import (
+    Acquisition,
+    ChannelInfo,
+    ImageFile,
+    Plane,
+    PlateIndex,
+)
 from openhcs_core.microscopes.selection import (
     INDEX_VERSION,
     WellIndex,
@@ -41,6 +50,7 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "HANDLERS",
     "INDEX_VERSION",
+    "KEPT_FORMAT",
     "METADATA_FILENAME",
     "Acquisition",
     "ChannelInfo",
@@ -48,12 +58,16 @@ __all__ = [
     "HandlerChoice",
     "ImageFile",
     "MicroscopeHandler",
+    "Plane",
     "PlateIndex",
     "WellIndex",
     "build_workspace_metadata",
     "check_has_images",
     "choose_handler",
+    "collector_paused",
+    "decode_index",
     "dump",
+    "encode_index",
     "find_claims",
     "get_available_backends",
     "get_handler",

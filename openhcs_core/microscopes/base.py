@@ -1,14 +1,12 @@
 """What every microscope's plate folder can be asked."""
 
-import gc
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Self
 
 from openhcs_core.config import PlateConfig
 from openhcs_core.errors import ConfigError
+from openhcs_core.microscopes.collector import collector_paused
 from openhcs_core.microscopes.metadata import (
     METADATA_FILENAME,
     build_workspace_metadata,
@@ -95,7 +93,7 @@ class MicroscopeHandler(ABC):
         """
         source = open_plate_source(plate)
         source.check()
-        with _collector_paused():
+        with collector_paused():
             index = self.read_index(source)
         source.check_links(image.path for image in index.images)
         return index
@@ -159,15 +157,3 @@ class MicroscopeHandler(ABC):
     @abstractmethod
     def read_index(self, source: PlateSource) -> PlateIndex:
         """Do the work of :meth:`index` for a folder that is there."""
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Spare the garbage collector: an index is 1e5 objects without a cycle, half of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -1,8 +1,10 @@
 """What a plate consists of: plain data, made from metadata and one scan of its folder."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cached_property
+from itertools import groupby
+from typing import NamedTuple, overload
 
 from openhcs_core.planes import PlaneKey
 
@@ -76,7 +78,87 @@ class ChannelInfo:
     emission_nm: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+Plane = tuple[int, str, int, int]
+"""Site, channel, z and time of a plane in its well."""
+
+
+def planes_by_well(images: Iterable[ImageFile]) -> dict[str, tuple[Plane, ...]]:
+    """Return site, channel, z and time of each image by well, wells being together."""
+    known: dict[tuple[Plane, ...], tuple[Plane, ...]] = {}
+    found = {}
+    for well, of_well in groupby(images, lambda image: image[0][0]):
+        planes = tuple([image[0][1:] for image in of_well])
+        found[well] = known.setdefault(planes, planes)
+    return found
+
+
+class KeptImages(Sequence[ImageFile]):
+    """Images of a plate that are read when they are asked for; their planes are known before.
+
+    Parameters
+    ----------
+    planes : mapping of str to tuple
+        As of :attr:`PlateIndex.planes`.
+    read : callable
+        Returns all images in order.
+    """
+
+    def __init__(
+        self,
+        planes: Mapping[str, tuple[Plane, ...]],
+        read: Callable[[], tuple[ImageFile, ...]],
+    ) -> None:
+        self.planes = planes
+        self._read = read
+        self._count = sum(map(len, planes.values()))
+
+    @cached_property
+    def _all(self) -> tuple[ImageFile, ...]:
+        return self._read()
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> ImageFile: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[ImageFile, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> ImageFile | tuple[ImageFile, ...]:
+        return self._all[place]
+
+    def __iter__(self) -> Iterator[ImageFile]:
+        return iter(self._all)
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(other) == self._all if isinstance(other, tuple | KeptImages) else False
+
+    def __hash__(self) -> int:
+        return hash(self._all)
+
+
+class KeptAcquisitions(Mapping[PlaneKey, Acquisition]):
+    """Acquisitions that are read when they are asked for."""
+
+    def __init__(self, read: Callable[[], Mapping[PlaneKey, Acquisition]]) -> None:
+        self._read = read
+
+    @cached_property
+    def _all(self) -> Mapping[PlaneKey, Acquisition]:
+        return self._read()
+
+    def __getitem__(self, key: PlaneKey) -> Acquisition:
+        return self._all[key]
+
+    def __iter__(self) -> Iterator[PlaneKey]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+
+@dataclass(frozen=True)
 class PlateIndex:
     """Everything the compiler needs to know of a plate.
 
@@ -86,7 +168,7 @@ class PlateIndex:
         The plate's folder or URL.
     microscope, parser : str
         Names of handler and file-name parser.
-    images : tuple of ImageFile
+    images : sequence of ImageFile
         Sorted by well (plate order), site, channel (natural order), z, time.
         Projections, thumbnails and copies of planes are not among them.
     channels : tuple of ChannelInfo
@@ -116,7 +198,7 @@ class PlateIndex:
     plate_path: str
     microscope: str
     parser: str
-    images: tuple[ImageFile, ...]
+    images: Sequence[ImageFile]
     channels: tuple[ChannelInfo, ...]
     missing: tuple[PlaneKey, ...] = ()
     pixel_size_um: float | None = None
@@ -132,7 +214,7 @@ class PlateIndex:
     @property
     def wells(self) -> tuple[str, ...]:
         """Wells that have images, in plate order."""
-        return tuple(dict.fromkeys(image.key.well for image in self.images))
+        return tuple(self.planes)
 
     @property
     def channel_names(self) -> dict[str, str]:
@@ -142,4 +224,16 @@ class PlateIndex:
     @property
     def sites(self) -> tuple[int, ...]:
         """Sites that any well has, ascending."""
-        return tuple(sorted({image.key.site for image in self.images}))
+        return tuple(sorted({plane[0] for planes in self.layouts for plane in planes}))
+
+    @cached_property
+    def planes(self) -> Mapping[str, tuple[Plane, ...]]:
+        """Planes of each well that are there, in order: one object for wells with the same."""
+        if isinstance(self.images, KeptImages):
+            return self.images.planes
+        return planes_by_well(self.images)
+
+    @property
+    def layouts(self) -> tuple[tuple[Plane, ...], ...]:
+        """The planes that wells have, once for all wells that have the same."""
+        return tuple({id(planes): planes for planes in self.planes.values()}.values())

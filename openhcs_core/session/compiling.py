@@ -33,13 +33,10 @@ from openhcs_core.errors import (
     raise_all,
     shortened,
 )
-from openhcs_core.microscopes import build_workspace_metadata, dump
 from openhcs_core.plan import (
     LOCATION,
-    WORKSPACE_METADATA,
     CompiledPipeline,
     PlatePlan,
-    index_path,
     plan_folder,
     readable_json,
 )
@@ -47,8 +44,8 @@ from openhcs_core.registry import RegistryService
 from openhcs_core.registry.user_source import absolute
 from openhcs_core.runtime import Location
 from openhcs_core.session.failed_apart import with_failed_apart
-from openhcs_core.session.files import PLAN_INDEX, RULES
-from openhcs_core.session.index_files import index_text
+from openhcs_core.session.files import PLAN_INDEX, RULES, GeneratedFiles, LaterText
+from openhcs_core.session.index_files import files_of_index
 from openhcs_core.session.leftovers import find_leftovers
 from openhcs_core.session.measurements import read_measurements
 from openhcs_core.session.plates import OpenPlate, open_plate
@@ -71,19 +68,22 @@ class Compilation:
         As read.
     compiled : CompiledPipeline
         The plans.
-    files : dict
+    files : GeneratedFiles
         Text by path relative to the working directory.
     warnings : tuple of str
         What a person should know before the run.
     requests : tuple of CompileRequest
         What each plate was compiled from, for explanations.
+    plates : tuple of OpenPlate
+        What was read of each plate.
     """
 
     config: WorkflowConfig
     compiled: CompiledPipeline
-    files: dict[str, str]
+    files: GeneratedFiles
     warnings: tuple[str, ...]
     requests: tuple[CompileRequest, ...] = ()
+    plates: tuple[OpenPlate, ...] = ()
 
     @property
     def cache_root(self) -> Path:
@@ -95,7 +95,8 @@ class Compilation:
 class _CompiledPlate:
     request: CompileRequest
     plan: PlatePlan
-    files: dict[str, str]
+    opened: OpenPlate
+    files: dict[str, str | LaterText]
     warnings: tuple[str, ...]
 
 
@@ -149,7 +150,7 @@ def compile_workflow(
         if pipeline is not None:
             resolved.append(pipeline.resolve(config_levels(config, document, name)))
         with collecting(errors, where):
-            plate = open_plate(name, settings, where, errors)
+            plate = open_plate(name, settings, Path(config.results), where, errors)
             if pipeline is not None and are_functions_known:
                 plates.append(_compile_plate(plate, resolved[-1], config, functions, aims))
     if errors:  # a plate that cannot be read hides its pipeline's mistakes
@@ -160,7 +161,8 @@ def compile_workflow(
     warnings = _warnings(functions, pipelines.values(), plates)
     requests = tuple(plate.request for plate in plates)
     files = _collect_files(compiled, plates, plan_folder(only))
-    return Compilation(config, compiled, files, warnings, requests)
+    opened = tuple(plate.opened for plate in plates)
+    return Compilation(config, compiled, files, warnings, requests, opened)
 
 
 def _warnings(
@@ -284,7 +286,7 @@ def _compile_plate(
     plan = compile_plate(request, None if plate_map is None else plate_map.digest)
     plan = with_failed_apart(with_lasting_plans(plan, config.results), config.results)
     plan = plan.model_copy(update={"leaves_out": config.failed_wells == "leave_out"})
-    files = emit_plan_files(plan) | _plate_files(plate, config, plan)
+    files = {**emit_plan_files(plan), **_plate_files(plate, config, plan)}
     warnings = [*plate.index.warnings, *find_warnings(plan, request)]
     if plate_map is not None:
         warnings += plate_map.find_warnings(plate.wells)
@@ -295,7 +297,7 @@ def _compile_plate(
             f"left by an earlier config and no longer updated: {names}; remove what nobody needs"
         )
     return _CompiledPlate(
-        request, plan, files, tuple(f"plate {plate.name!r}: {text}" for text in warnings)
+        request, plan, plate, files, tuple(f"plate {plate.name!r}: {text}" for text in warnings)
     )
 
 
@@ -303,8 +305,10 @@ def _cache_root(config: WorkflowConfig) -> Path:
     return Path(config.storage.cache_dir or Path(config.results, ".cache")).resolve()
 
 
-def _plate_files(plate: OpenPlate, config: WorkflowConfig, plan: PlatePlan) -> dict[str, str]:
-    index, settings, results = plate.index, plate.settings, Path(config.results)
+def _plate_files(
+    plate: OpenPlate, config: WorkflowConfig, plan: PlatePlan
+) -> dict[str, str | LaterText]:
+    settings = plate.settings
     location = Location(
         plate_path=absolute_plate(settings.path),
         cache_dir=str(_cache_root(config)),
@@ -317,18 +321,14 @@ def _plate_files(plate: OpenPlate, config: WorkflowConfig, plan: PlatePlan) -> d
         failed_wells=config.failed_wells,
     )
     return {
-        **{
-            index_path(well): index_text(index, well, settings.raw, results / plate.name)
-            for well in plate.wells
-        },
-        WORKSPACE_METADATA: dump(build_workspace_metadata(index)),
+        **files_of_index(plate, Path(config.results, plate.name)),
         LOCATION: readable_json(location.model_dump()),
     }
 
 
 def _collect_files(
     compiled: CompiledPipeline, plates: Sequence[_CompiledPlate], folder: str
-) -> dict[str, str]:
+) -> GeneratedFiles:
     files = {
         f"{compiled.results}/{plate.plan.name}/{path}": text
         for plate in plates
@@ -336,4 +336,4 @@ def _collect_files(
     }
     files[f"{compiled.results}/{folder}/{PLAN_INDEX}"] = emit_plan_index(compiled)
     files[f"{compiled.results}/{folder}/{RULES}"] = emit_rules(compiled)
-    return files
+    return GeneratedFiles(files)

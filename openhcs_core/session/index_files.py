@@ -1,11 +1,59 @@
-"""The file that says what a well consists of; jobs that read the plate depend on it."""
+"""Files that say what a plate and its wells consist of; jobs that read the plate depend on them."""
 
 import json
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from openhcs_core.microscopes import PlateIndex, well_index
-from openhcs_core.plan import index_path, readable_json
+from openhcs_core.microscopes import PlateIndex, build_workspace_metadata, dump, well_index
+from openhcs_core.plan import WORKSPACE_METADATA, index_path, readable_json
+from openhcs_core.session.files import GeneratedFiles, LaterText
+from openhcs_core.session.kept_indices import keep_index
+from openhcs_core.session.plates import OpenPlate
+
+
+def files_of_index(plate: OpenPlate, folder: Path) -> dict[str, LaterText]:
+    """Return the files that are made from a plate's index, by path below `folder`.
+
+    Their digests are known where the index was kept, and then nothing is made that is there.
+
+    Parameters
+    ----------
+    folder : Path
+        ``results/<plate>``.
+    """
+    index, raw, known = plate.index, plate.settings.raw, plate.indexed.digests
+    files = {
+        index_path(well): LaterText(
+            partial(index_text, index, well, raw, folder),
+            known.get(index_path(well)),
+            takes_present=raw == "immutable",
+        )
+        for well in plate.wells
+    }
+    return {
+        **files,
+        WORKSPACE_METADATA: LaterText(
+            lambda: dump(build_workspace_metadata(index)), known.get(WORKSPACE_METADATA)
+        ),
+    }
+
+
+def keep_plates(plates: Sequence[OpenPlate], files: GeneratedFiles, results: Path) -> None:
+    """Keep the indices of plates for the next time, with digests of what was made from them.
+
+    Parameters
+    ----------
+    files : GeneratedFiles
+        By path, those of the plates among them.
+    results : Path
+        The folder of results.
+    """
+    for plate in plates:
+        names = [*map(index_path, plate.wells), WORKSPACE_METADATA]
+        digests = {name: files.known_digest(f"{results}/{plate.name}/{name}") for name in names}
+        keep_index(plate.name, plate.settings, results, plate.indexed, digests)
 
 
 def index_text(

@@ -14,12 +14,12 @@ from openhcs_core.plan import (
     StepPlan,
     aside_path,
     digest_bytes,
-    digest_text,
     manifest_path,
     plan_digest,
     read_names,
 )
 from openhcs_core.runtime import find_read_record, manifest_digest, manifest_head, records_digest
+from openhcs_core.session.files import text_digest
 
 
 def sort_manifests(compiled: CompiledPipeline, texts: Mapping[str, str]) -> None:
@@ -127,8 +127,8 @@ class Manifests:
 
     def _content(self, name: str) -> str | None:
         if name not in self._contents:
-            text = self.texts.get(f"{self.results}/{self.plate.name}/{name}")
-            self._contents[name] = self._read(name) if text is None else digest_text(text)
+            digest = text_digest(self.texts, f"{self.results}/{self.plate.name}/{name}")
+            self._contents[name] = self._read(name) if digest is None else digest
         return self._contents[name]
 
     def _read(self, name: str) -> str | None:

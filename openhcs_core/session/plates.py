@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from openhcs_core.compiler import PipelineOrchestrator
 from openhcs_core.config import (
@@ -13,10 +14,10 @@ from openhcs_core.config import (
     plate_settings,
 )
 from openhcs_core.errors import ConfigError, InputDataError, OpenHCSError, collecting, raise_all
-from openhcs_core.microscopes import PlateIndex, check_has_images, get_handler, select_wells
+from openhcs_core.microscopes import PlateIndex, check_has_images, select_wells
+from openhcs_core.session.kept_indices import IndexedPlate, index_plate
 from openhcs_core.session.plate_map import PlateMap, read_plate_map
 from openhcs_core.session.user_modules import open_functions
-from openhcs_core.storage import open_plate_source
 
 _SHOWN_MISSING = 12
 _STILL_WRITTEN_S = 600
@@ -38,6 +39,8 @@ class OpenPlate:
         The wells to work on, in plate order.
     plate_map : PlateMap or None
         What is in which well.
+    indexed : IndexedPlate
+        Its index with what there is to keep of it.
     """
 
     name: str
@@ -45,15 +48,18 @@ class OpenPlate:
     index: PlateIndex
     wells: tuple[str, ...]
     plate_map: PlateMap | None
+    indexed: IndexedPlate
 
 
 def open_plate(
-    name: str, settings: PlateConfig, where: str, errors: list[OpenHCSError]
+    name: str, settings: PlateConfig, results: Path, where: str, errors: list[OpenHCSError]
 ) -> OpenPlate:
     """Read a plate.
 
     Parameters
     ----------
+    results : Path
+        The folder of results, where its index may be kept.
     where : str
         Place of its section in the config, for messages.
     errors : list of OpenHCSError
@@ -65,15 +71,15 @@ def open_plate(
     InputDataError
         There is no plate, or it cannot be read.
     """
-    source = open_plate_source(settings.path)
-    index = get_handler(settings.microscope, source, settings).index(source)
+    indexed = index_plate(name, settings, results)
+    index = indexed.index
     check_has_images(index)
     wells, plate_map = index.wells, None
     with collecting(errors, where):
         wells = _choose_wells(name, index, settings)
     with collecting(errors, where):
         plate_map = None if settings.plate_map is None else read_plate_map(settings.plate_map)
-    return OpenPlate(name, settings, index, wells, plate_map)
+    return OpenPlate(name, settings, index, wells, plate_map, indexed)
 
 
 def open_orchestrator(
@@ -105,7 +111,8 @@ def open_orchestrator(
     )
     opened = None
     with collecting(errors):
-        opened = open_plate(plate, config.plates[plate], f"plates.{plate}", errors)
+        settings, results = config.plates[plate], Path(config.results)
+        opened = open_plate(plate, settings, results, f"plates.{plate}", errors)
     raise_all(f"plate {plate!r}", errors)
     assert opened is not None
     defaults, storage = plate_settings(config, plate)

@@ -22,6 +22,7 @@ from openhcs_core.session.compiling import Compilation, compile_workflow
 from openhcs_core.session.file_times import FileTimes
 from openhcs_core.session.files import PLAN_INDEX, RULES, changed_files, changed_plans, write_files
 from openhcs_core.session.future_times import set_back_future_times
+from openhcs_core.session.index_files import keep_plates
 from openhcs_core.session.job_states import LastRun, PlateStatus
 from openhcs_core.session.lost_images import remove_manifests_of_lost_images
 from openhcs_core.session.manifests import sort_manifests
@@ -141,6 +142,7 @@ class RunSession:
         sort_manifests(compilation.compiled, files)
         remove_manifests_of_lost_images(compilation.compiled)
         settle_regrouped(compilation.compiled, files)
+        keep_plates(compilation.plates, files, Path(results))
         return compilation if ahead is None else _warned(compilation, ahead)
 
     def _as_the_live_run(self, compilation: Compilation) -> Compilation:

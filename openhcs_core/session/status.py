@@ -33,7 +33,7 @@ from openhcs_core.runtime import (
     read_manifest,
 )
 from openhcs_core.session.compiling import Compilation
-from openhcs_core.session.files import holds
+from openhcs_core.session.files import is_held
 from openhcs_core.session.job_states import JobStatus, LastRun, PlateStatus, State
 from openhcs_core.session.manifests import Manifests, manifest_place
 
@@ -63,7 +63,7 @@ class _PlateReader:
         self, plate: PlatePlan, folder: str, run: LastRun, files: Mapping[str, str]
     ) -> None:
         self._plate, self._folder, self._run = plate, Path(folder), run
-        self._indices = {well: files[f"{folder}/{index_path(well)}"] for well in plate.wells}
+        self._files = files
         self._manifests = Manifests(folder.rpartition("/")[0], plate, files)
         self._done: dict[str, list[str]] = {plan.step_name: [] for plan in plate.steps}
         self._plate_wide = {plan.step_name: plan for plan in plate.steps if plan.is_plate_wide}
@@ -222,7 +222,7 @@ class _PlateReader:
             return manifest
         index = self._folder / index_path(well)
         # a changed index makes snakemake read the plate again
-        changed = not holds(index, self._indices[well]) or _is_newer(index, path)
+        changed = not is_held(self._files, str(index)) or _is_newer(index, path)
         return None if changed else manifest
 
     def _describe(self, plan: StepPlan, well: str) -> JobStatus:

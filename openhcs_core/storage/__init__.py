@@ -54,6 +54,12 @@ from openhcs_core.storage.ome_zarr.reader import (
 from openhcs_core.storage.ome_zarr.writer import write_plate_metadata, write_well
 from openhcs_core.storage.openhcs_zarr import OpenHCSZarr
 from openhcs_core.storage.plate_source import Entry, PlateSource, is_folder
+from openhcs_core.storage.recorded_plate import (
+    FolderTrace,
+    PlateTrace,
+    RecordedPlate,
+    is_unchanged,
+)
 from openhcs_core.storage.tiff_checker import check_tiff_folder
 from openhcs_core.storage.tiff_folder import write_tiff_folder
 from openhcs_core.storage.zarr_planes import (
@@ -79,13 +85,16 @@ __all__ = [
     "FieldImages",
     "FileManager",
     "Finding",
+    "FolderTrace",
     "ImageMetadata",
     "LocalPlate",
     "OpenHCSZarr",
     "PlaneForm",
     "PlateLayout",
     "PlateSource",
+    "PlateTrace",
     "ReadableBackend",
+    "RecordedPlate",
     "StorageBackend",
     "StorageRegistry",
     "StreamingBackend",
@@ -104,6 +113,7 @@ __all__ = [
     "get_backend_instance",
     "host_array",
     "is_folder",
+    "is_unchanged",
     "is_well",
     "lacks_fields",
     "list_files",

@@ -18,6 +18,7 @@ Subclasses give three fixtures::
 """
 
 import json
+import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -33,12 +34,14 @@ from openhcs_core.microscopes import (
     ImageFile,
     MicroscopeHandler,
     PlateIndex,
+    decode_index,
+    encode_index,
     open_workspace,
     read_workspace_metadata,
     well_index,
 )
 from openhcs_core.planes import PlaneKey, well_order
-from openhcs_core.storage import open_plate_source
+from openhcs_core.storage import LocalPlate, RecordedPlate, is_unchanged, open_plate_source
 from openhcs_core.testing.storage import assert_same_array
 
 
@@ -188,6 +191,39 @@ class MicroscopeHandlerTests(ABC):
         assert json.dumps(well_index(handler.index(str(plate)), well)) == json.dumps(
             well_index(index, well)
         )
+
+    def test_an_index_that_is_kept_is_the_same(
+        self, handler: MicroscopeHandler, plate: Path, index: PlateIndex
+    ) -> None:
+        recorded = RecordedPlate(plate)
+        assert handler.index(recorded) == index
+        trace = recorded.trace()
+        assert trace is not None
+        assert is_unchanged(LocalPlate(plate), trace)
+        kept = decode_index(*(line.encode() for line in encode_index(index)))
+        assert (kept.wells, kept.sites, len(kept.images)) == (
+            index.wells,
+            index.sites,
+            len(index.images),
+        )
+        assert kept == index
+
+    def test_an_index_is_not_kept_when_an_image_is_written_again(
+        self, handler: MicroscopeHandler, plate: Path, index: PlateIndex
+    ) -> None:
+        if not self.has_files_of_planes:
+            pytest.skip("no plane is a file of its own")
+        recorded = RecordedPlate(plate)
+        handler.index(recorded)
+        trace = recorded.trace()
+        assert trace is not None
+        for image in index.images[:: len(index.images) - 1 or 1]:
+            file = plate / image.path
+            content, before = file.read_bytes(), file.stat().st_mtime_ns
+            file.write_bytes(content)
+            os.utime(file, ns=(before + 1000, before + 1000))
+            assert not is_unchanged(LocalPlate(plate), trace)
+            os.utime(file, ns=(before, before))
 
     def test_size_and_state_are_those_that_jobs_check(self, plate: Path, index: PlateIndex) -> None:
         source = open_plate_source(plate)

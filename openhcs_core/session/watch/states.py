@@ -159,8 +159,7 @@ def _state_of_run(name: str, config: str, options: WatchOptions, waits: str) -> 
         if waits:
             return PlateState(name, Stage.PARTLY, f"{done}; {waits}", waits=True)
         return PlateState(name, Stage.DONE, done)
-    prefix = f"{compilation.compiled.results}/{name}/"
-    own = {path: text for path, text in compilation.files.items() if path.startswith(prefix)}
+    own = compilation.files.below(f"{compilation.compiled.results}/{name}")
     if _is_failed(status) and not changed_files(own):
         return PlateState(name, Stage.FAILED, _say_failed(status), waits=bool(waits))
     run_now = PlateRun(name, config, options, own)

@@ -23,7 +23,7 @@ from openhcs_core.plan import (
 )
 from openhcs_core.session.compiling import Compilation
 from openhcs_core.session.file_times import FileTimes
-from openhcs_core.session.files import holds
+from openhcs_core.session.files import is_held
 from openhcs_core.session.manifests import Manifests, manifest_place
 from openhcs_core.session.snakemake_records import Record, SnakemakeRecords
 from openhcs_core.session.why.job_files import JobFiles, WholeJob, job_files, whole_job
@@ -220,11 +220,10 @@ class _WellReader:
         return inf if known_ns is None else known_ns / _NS
 
     def _will_be_written(self, name: str) -> bool:
-        text = self.texts.get(self._full(name))
-        if text is None:
+        if self._full(name) not in self.texts:
             return False
         if name not in self._held:
-            self._held[name] = holds(self._path(name), text)
+            self._held[name] = is_held(self.texts, self._full(name))
         return not self._held[name]
 
     def _is_same(self, name: str, job: WholeJob) -> bool:
