@@ -9,7 +9,9 @@ import pytest
 
 import openhcs_core
 from openhcs_core.config import GenericConfig, PlateConfig
+from openhcs_core.errors import InputDataError
 from openhcs_core.microscopes import get_handler
+from openhcs_core.plan import digest_bytes
 from openhcs_core.planes import PlaneKey
 from openhcs_core.session import RunSession
 from openhcs_core.session.files import changed_files
@@ -127,7 +129,7 @@ def test_after_every_change_it_is_what_indexing_anew_gives(plate, results, chang
     CHANGES[change](plate)
     try:
         fresh = _fresh(plate)
-    except openhcs_core.errors.InputDataError as error:
+    except InputDataError as error:
         with pytest.raises(type(error), match=str(error)[:20]):
             _index(plate, results, raw=raw)
         return
@@ -182,7 +184,7 @@ def test_an_index_is_of_its_plate_config_and_version(plate, results, tmp_path, m
     other = shutil.copytree(plate, tmp_path / "other")
     assert not _index(other, results).digests
     assert not _index(plate, results, microscope="imagexpress").digests
-    pattern = "{_}_{well}_s{site}_w{channel}.TIF"
+    pattern = "TimePoint_1/ZStep_{z_index}/9987_{well}_s{site}_w{channel}.TIF"
     generic = {"microscope": "generic", "generic": GenericConfig(pattern=pattern)}
     assert _index(plate, results).digests
     _keep(plate, results, **generic)
@@ -221,7 +223,7 @@ def test_a_file_with_a_right_digest_and_wrong_content_is_taken_for_absent(plate,
     index = _keep(plate, results)
     path = kept_index_path(results, "p")
     for content in (b"[]", b"{}", b'{"made_by": 1}\n[]\n[]\n[]', b"null\n\n\n"):
-        digest = openhcs_core.ground.digest_bytes(content)
+        digest = digest_bytes(content)
         path.write_bytes(f"{digest}\n".encode() + content)
         assert _index(plate, results).index == index
 
@@ -288,7 +290,7 @@ def test_generated_files_are_not_made_again_but_compared(project, raw):
         assert changed_files(compile_workflow("config/config.yaml").files) == [path]
         project(raw)
         assert Path(path).read_bytes() == files[path]
-        Path(path).write_bytes(files[path].replace(b"A", b"B", 1))
+        Path(path).write_bytes(files[path].replace(b"B02", b"C02", 1))
         assert changed_files(compile_workflow("config/config.yaml").files) == [path]
         project(raw)
         assert Path(path).read_bytes() == files[path]
@@ -302,7 +304,7 @@ def test_index_files_with_sizes_stay_when_only_names_count(project):
         assert {path: Path(path).read_bytes() for path in files} == files
         assert {path: again.files[path].encode() for path in files} == files
         assert {path: again.files.digest(path) for path in files} == {
-            path: openhcs_core.ground.digest_bytes(raw) for path, raw in files.items()
+            path: digest_bytes(raw) for path, raw in files.items()
         }
     path = next(iter(files))
     Path(path).unlink()
