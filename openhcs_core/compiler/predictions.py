@@ -75,7 +75,9 @@ def predict_steps(
         given[plan.step_name] = read
         records = request.measured.get(plan.step_name, ())
         if plan.is_plate_wide:
-            joined = [given[table.step] for table in plan.tables if not table.of_plate]
+            # a table of a later step is refused, once all mistakes are known
+            tables = (one for one in plan.tables if not one.of_plate and one.step in given)
+            joined = [given[table.step] for table in tables]
             prediction = _predict_plate(plan, read, joined, request)
             found[plan.step_name] = _of_plate_from_records(prediction, plan, records)
             continue
