@@ -148,7 +148,7 @@ def test_an_image_that_became_a_link_out_of_the_plate_is_refused(plate, results,
     """A file of the same size and time, and for a folder of the same name."""
     _keep(plate, results, raw=raw)
     moved = tmp_path / "moved.tif"
-    path = _image(plate, 4)
+    path = plate / _fresh(plate).images[-1].path
     path.rename(moved)
     path.symlink_to(moved)
     with pytest.raises(InputDataError, match="link"):
@@ -162,7 +162,7 @@ def test_an_image_that_became_a_link_out_of_the_plate_is_refused(plate, results,
 
 
 def test_a_plate_with_links_is_not_kept(plate, results):
-    path = _image(plate, 4)
+    path = plate / _fresh(plate).images[-1].path
     path.rename(plate / "x")
     path.symlink_to(plate / "x")
     _keep(plate, results)
