@@ -18,6 +18,7 @@ from openhcs_core.compiler.followed_images import (
 from openhcs_core.compiler.request import CompileRequest
 from openhcs_core.config import ZarrChunkStrategy
 from openhcs_core.constants import Backend, Component, MemoryType
+from openhcs_core.materialization import ROIOptions
 from openhcs_core.plan import (
     Measurement,
     StepPlan,
@@ -163,6 +164,7 @@ def _predict(
     labels = sum(stacks * chain.label_bytes for stacks, chain in chains)
     process_mb += _ROI_MB if labels else 0
     held = min(labels, _HELD_BYTES) + labels / _LABEL_BYTES / _PX_PER_OBJECT * _FOUND_BYTES
+    held += labels if _has_linked_labels(plan) else 0  # a file that is made in memory
     computing = max((chain.peak_bytes for _, chain in chains), default=0.0) + held
     image_bytes = sum(images.bytes for images in made.values())
     keeping = 0.0
@@ -189,6 +191,17 @@ def _predict(
         cached_bytes=0 if is_kept else round(image_bytes),
         kept_bytes=round(image_bytes * _PYRAMID * _COMPRESSED) if is_kept else 0,
         start_s=start_s,
+    )
+
+
+def _has_linked_labels(plan: StepPlan) -> bool:
+    """Return whether later steps take label images of this one."""
+    return any(
+        output.is_linked
+        and output.spec is not None
+        and ROIOptions in map(type, output.spec.options)
+        for function in plan.functions
+        for output in function.special_outputs
     )
 
 

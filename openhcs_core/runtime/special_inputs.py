@@ -8,17 +8,17 @@ from typing import Any
 
 from openhcs_core.constants import Component
 from openhcs_core.errors import InputDataError, PlanChangedError, StepFunctionError
+from openhcs_core.ground.canonical import digest_file
 from openhcs_core.plan import (
     SpecialFile,
     SpecialInputPlan,
     StepPlan,
-    digest_bytes,
     taken_files,
     taken_manifests,
 )
 from openhcs_core.planes import PlaneKey, natural_key
 from openhcs_core.runtime.manifest import read_manifest
-from openhcs_core.runtime.special_io import StoredValue, decode_values
+from openhcs_core.runtime.special_io import StoredValue, read_values
 
 SpecialSource = Callable[[SpecialInputPlan], Sequence[StoredValue]]
 """Gives every value that an earlier step has for a special input."""
@@ -54,9 +54,9 @@ class SpecialInputs:
         manifests = taken_manifests(plan, well)
         for step, files in taken_files(plan).items():
             for path in (file.path(step, well) for file in files):
-                content = self._read(path, plate_dir / manifests[step])
-                self.digests[path] = digest_bytes(content)
-                self._values[path] = decode_values(content)
+                self.digests[path] = self._check(path, plate_dir / manifests[step])
+                # what takes the file's place now is noticed before anything is written
+                self._values[path] = read_values(plate_dir / path)
 
     def __call__(self, special: SpecialInputPlan) -> Sequence[StoredValue]:
         """Return the values of an input that an earlier step gives, in its call order."""
@@ -74,26 +74,27 @@ class SpecialInputs:
         """
         for name, digest in self.digests.items():
             path = self._plate_dir / name
-            if not path.exists() or digest_bytes(path.read_bytes()) != digest:
+            if not path.exists() or digest_file(path) != digest:
                 raise PlanChangedError(
                     f"{path} changed while this job ran; nothing was written, run snakemake again"
                 )
 
-    def _read(self, name: str, manifest: Path) -> bytes:
+    def _check(self, name: str, manifest: Path) -> str:
+        """Return the digest of a file that is what its step wrote."""
         path = self._plate_dir / name
         try:
-            content = path.read_bytes()
+            digest = digest_file(path)
             record = read_manifest(manifest).files.get(name)
         except FileNotFoundError as error:
             raise InputDataError(
                 f"{error.filename} is missing: what this step reads has not been made; "
                 "run snakemake"
             ) from error
-        if record is None or record.digest != digest_bytes(content):
+        if record is None or record.digest != digest:
             raise InputDataError(
                 f"{path} is not what its step wrote; delete {manifest} and run again"
             )
-        return content
+        return digest
 
 
 def no_specials(special: SpecialInputPlan) -> Sequence[StoredValue]:

@@ -13,9 +13,10 @@ import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openhcs_core.errors import StepFunctionError
+from openhcs_core.errors import InputDataError, StepFunctionError
 from openhcs_core.materialization import describe
 from openhcs_core.pipeline.travel import WHAT_TRAVELS
 from openhcs_core.planes import PlaneKey
@@ -65,8 +66,9 @@ def encode_values(values: Iterable[tuple[tuple[PlaneKey, ...], Any]], who: str) 
     text = json.dumps(header, allow_nan=False, separators=(",", ":"))
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in [(_HEADER, text.encode()), *encoder.arrays.items()]:
-            archive.writestr(_member(name), content)
+        archive.writestr(_member(_HEADER), text.encode())
+        for name in list(encoder.arrays):  # none of them is in memory twice
+            archive.writestr(_member(name), encoder.arrays.pop(name))
     return stream.getvalue()
 
 
@@ -86,17 +88,29 @@ class StoredValue:
     make: Callable[[], Any]
 
 
-def decode_values(content: bytes) -> list[StoredValue]:
-    """Return the values of a file that :func:`encode_values` made, in the same order."""
-    archive = zipfile.ZipFile(io.BytesIO(content))
+def read_values(path: Path) -> list[StoredValue]:
+    """Return the values of a file that :func:`encode_values` made, in the same order.
+
+    The file is open as long as they are in use: each is read when it is made.
+    """
+    archive = zipfile.ZipFile(path)
     header = json.loads(archive.read(_HEADER))
     return [
         StoredValue(
             tuple(PlaneKey.parse(name) for name in entry["planes"]),
-            partial(_decode, entry["value"], archive),
+            partial(_make, entry["value"], archive),
         )
         for entry in header["values"]
     ]
+
+
+def _make(node: Any, archive: zipfile.ZipFile) -> Any:
+    try:
+        return _decode(node, archive)
+    except zipfile.BadZipFile as error:
+        raise InputDataError(
+            f"{archive.filename} was altered while a job read it ({error}); run snakemake again"
+        ) from error
 
 
 def _member(name: str) -> zipfile.ZipInfo:

@@ -1,9 +1,12 @@
 """Values between steps as files: what is read back is what was written, and nothing is pickled."""
 
 import io
+import tempfile
+import tracemalloc
 import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from openhcs_core.errors import StepFunctionError
+from openhcs_core.errors import InputDataError, StepFunctionError
 from openhcs_core.planes import PlaneKey
-from openhcs_core.runtime.special_io import decode_values, encode_values
+from openhcs_core.runtime.special_io import encode_values, read_values
 
 KEYS = (PlaneKey("B02", 1, "1", 1, 1), PlaneKey("B02", 2, "1", 1, 1))
 WHO = "step 's', well B02: output 'x'"
@@ -35,9 +38,12 @@ PLAIN = st.recursive(
 
 
 def _round_trip(value):
-    (stored,) = decode_values(encode_values([(KEYS, value)], WHO))
-    assert stored.keys == KEYS
-    return stored.make()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "values.zip")
+        path.write_bytes(encode_values([(KEYS, value)], WHO))
+        (stored,) = read_values(path)
+        assert stored.keys == KEYS
+        return stored.make()
 
 
 def _same(left, right):
@@ -119,8 +125,36 @@ def test_equal_values_give_equal_bytes_without_dates_or_compression():
     assert {member.compress_type for member in members} == {zipfile.ZIP_STORED}
 
 
-def test_each_use_has_its_own_copy():
-    (stored,) = decode_values(encode_values([(KEYS, np.zeros(2))], WHO))
+def test_memory_is_that_of_one_file_when_written_and_of_one_value_when_read(tmp_path):
+    array = np.zeros(2**17)
+    values = [(KEYS, array)] * 9
+    encode_values(values[:1], WHO)
+    tracemalloc.start()
+    content = encode_values(values, WHO)
+    assert tracemalloc.get_traced_memory()[1] < 1.5 * len(content)
+    tracemalloc.stop()
+    (tmp_path / "values.zip").write_bytes(content)
+    tracemalloc.start()
+    for stored in read_values(tmp_path / "values.zip"):
+        np.testing.assert_array_equal(stored.make()[:9], 0)
+    assert tracemalloc.get_traced_memory()[1] < 3.5 * array.nbytes
+    tracemalloc.stop()
+
+
+def test_a_file_that_is_altered_while_it_is_in_use_is_named(tmp_path):
+    path = tmp_path / "values.zip"
+    path.write_bytes(encode_values([(KEYS, np.arange(90))], WHO))
+    (stored,) = read_values(path)
+    content = path.read_bytes()
+    with path.open("r+b") as stream:
+        stream.write(content.replace(np.arange(90).tobytes(), np.arange(1, 91).tobytes()))
+    with pytest.raises(InputDataError, match="values.zip was altered while a job read it"):
+        stored.make()
+
+
+def test_each_use_has_its_own_copy(tmp_path):
+    (tmp_path / "values.zip").write_bytes(encode_values([(KEYS, np.zeros(2))], WHO))
+    (stored,) = read_values(tmp_path / "values.zip")
     stored.make()[:] = 1
     np.testing.assert_array_equal(stored.make(), 0)
 
