@@ -22,7 +22,7 @@ from openhcs_core.memory import numpy
 @numpy
 def slow(image):
     Path("began").touch()
-    time.sleep(0 if Path("quick").exists() else 60)
+    time.sleep(0 if Path("quick").exists() else 600)
     return image + 1
 """
 
@@ -166,6 +166,27 @@ def test_few_jobs_are_one_workflow_with_the_same_results(facility, tmp_path):
     verified = apart.command("verify", "results")
     assert verified.returncode == 0, verified.stdout
     assert _run(together, "--max-jobs", "0", "--", "-n").stdout.count("0 jobs to do") == 2
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("max_jobs", ["0", "100"])
+def test_plates_that_are_running_are_looked_at_without_waiting(facility, until, max_jobs):
+    project = facility(["a", "b"])
+    folder = project.folder
+    project.write("mine.py", SLOW)
+    project.write("config/config.yaml", "plates: config/plates.tsv\nfunctions: [mine.py]\n")
+    project.write("config/pipeline.yaml", "steps:\n  - {name: count, func: mine:slow}\n")
+    quiet = {"stdout": subprocess.DEVNULL, "cwd": folder}
+    with subprocess.Popen(_command("--max-jobs", max_jobs), **quiet) as process:
+        try:
+            until(lambda: process.poll() is not None or (folder / "began").exists(), 300)
+            looked = _run(project, "--max-jobs", max_jobs, "--", "-n")
+            assert process.poll() is None
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert looked.returncode == 0, looked.stdout
+    assert looked.stdout.count("jobs to do") == (2 if max_jobs == "0" else 1)
+    assert "waits" not in looked.stdout
 
 
 @pytest.mark.thorough

@@ -174,6 +174,8 @@ class FacilityRun:
         self._looked_s = time.monotonic()
 
     def _is_busy(self, task: Task) -> bool:
+        if self._options.is_dry_run:  # it may look on
+            return False
         results = Path(self._options.results)
         for plate in task.plates:
             if find_last_run(results, plate.name).is_live:
@@ -198,7 +200,7 @@ class FacilityRun:
 
     def _read(self, one: _Started, code: int) -> list[Outcome]:
         """Return what came of plates; nothing of those that wait for another run now."""
-        if code and self._gave_way(one):
+        if code and not self._options.is_dry_run and self._gave_way(one):
             self._waiting.append(one.task)
             self._told_busy.add(one.task.name)
             self._say(one.task.name, "waits", "another run was there first")
