@@ -1,5 +1,6 @@
 """What every plate's files are reached through, and which paths are in it."""
 
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
@@ -217,6 +218,10 @@ def check_inside(path: str, root: str) -> None:
 
 def is_inside(path: str) -> bool:
     """Return whether `path` is relative and does not climb."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:  # half a character, as JSON can have it: no file is called so
+        return False
     pure = PurePosixPath(path)
     is_foreign = pure.is_absolute() or ".." in pure.parts or is_url(path) or "\0" in path
     return bool(pure.parts) and not is_foreign
