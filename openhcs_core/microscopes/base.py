@@ -1,11 +1,12 @@
 """What every microscope's plate folder can be asked."""
 
+import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Self
 
 from openhcs_core.config import PlateConfig
-from openhcs_core.errors import ConfigError
+from openhcs_core.errors import ConfigError, InputDataError
 from openhcs_core.microscopes.collector import collector_paused
 from openhcs_core.microscopes.metadata import (
     METADATA_FILENAME,
@@ -96,6 +97,7 @@ class MicroscopeHandler(ABC):
         with collector_paused():
             index = self.read_index(source)
         source.check_links(image.path for image in index.images)
+        _check_texts(index)
         return index
 
     def initialize_workspace(
@@ -157,3 +159,27 @@ class MicroscopeHandler(ABC):
     @abstractmethod
     def read_index(self, source: PlateSource) -> PlateIndex:
         """Do the work of :meth:`index` for a folder that is there."""
+
+
+def _check_texts(index: PlateIndex) -> None:
+    """Refuse names that are no text: plans and results, which hold them, are UTF-8."""
+    for path in (image.path for image in index.images):
+        if not path.isascii() and not _is_text(path):
+            raise InputDataError(
+                f"{index.plate_path}: the name of the image {os.fsencode(path)!r} is not UTF-8; "
+                "rename the images (the program convmv renames those of a whole folder)"
+            )
+    for channel in index.channels:
+        if not _is_text(channel.name):
+            raise InputDataError(
+                f"{index.plate_path}: the name {channel.name!r} of channel {channel.id} is no "
+                "text but half a character; correct it in the plate's metadata"
+            )
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

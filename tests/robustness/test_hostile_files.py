@@ -31,6 +31,7 @@ from openhcs_core.storage import (
 )
 from openhcs_core.testing.harmony_plates import list_planes, write_images, write_list
 from openhcs_core.testing.plates import image_path, write_imagexpress_plate
+from openhcs_core.testing.zarr_plates import write_foreign_plate
 
 ROOT = Path(__file__).parents[2]
 
@@ -299,6 +300,31 @@ def test_a_device_is_not_read(plate):
         open_plate_source(plate).open("TimePoint_1/P_A01_s1_w1.TIF")
     with pytest.raises(InputDataError, match="leaves the plate folder"):
         open_plate_source(plate).locate("TimePoint_1/P_A01_s1_w1.TIF")
+
+
+def test_names_that_are_not_utf_8_are_refused_before_any_job(plate):
+    """As old file servers have them."""
+    path = image_path(plate, "A01", 1)
+    path.rename(path.with_name(os.fsdecode(b"Pl\xe4te_A01_s1_w1.TIF")))
+    with pytest.raises(InputDataError, match=r"b'TimePoint_1/Pl\\xe4te_A01_\S+ is not UTF-8"):
+        index(plate)
+
+
+@pytest.mark.parametrize(
+    ("group", "old", "new", "said"),
+    [
+        ("A/1/0", "DAPI, 405", "\\ud800", "channel 1 is no text but half a character"),
+        ("A/1", '"path": "1"', '"path": "\\ud800"', "which is not in the plate"),
+    ],
+)
+def test_half_a_character_in_the_json_of_a_plate(tmp_path, group, old, new, said):
+    write_foreign_plate(tmp_path / "plate.zarr", "0.4")
+    file = tmp_path / "plate.zarr" / group / ".zattrs"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    with pytest.raises(InputDataError, match=said):
+        index(tmp_path / "plate.zarr")
 
 
 def test_newlines_in_names(plate):
