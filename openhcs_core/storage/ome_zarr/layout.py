@@ -50,7 +50,7 @@ def choose_block(outer: Place, plane_bytes: int, config: ZarrConfig) -> Block:
     """Return what goes into one file: as much as `config` says and its limit allows.
 
     With WELL that is the whole field; of a field over ``max_shard_mb`` a timepoint, of one that
-    is over it still a channel of it, else a plane. It is built in memory before it is written.
+    is over it still a channel of it, else a plane. A chunk of several planes is built in memory.
 
     Parameters
     ----------
