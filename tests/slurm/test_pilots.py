@@ -253,8 +253,12 @@ def test_no_job_is_begun_that_the_time_of_its_pilot_would_cut_off(warm_project):
     output = project.done("--openhcs-pilots", "1", "--openhcs-pilot-minutes", "3", *setup, *runtime)
     assert "in 2 pilots (0 replaced, 0 lost)" in output
     (told,) = _told(project)
-    ended = project.cluster.call("squeue", "-h", "--states=all", "-o", "%i").split()
-    assert told["SLURM_JOB_ID"] == max(ended, key=int)
+    (folder,) = _pilot_folders(project)  # called as its pilots
+    pilots = project.cluster.call(
+        *("squeue", "-h", "--states=all", "--name", folder.name, "-o", "%i")
+    ).split()
+    assert len(pilots) == 2
+    assert told["SLURM_JOB_ID"] == max(pilots, key=int)
 
 
 @pytest.mark.thorough
