@@ -99,6 +99,8 @@ class ChildOutcome:
         It did one plate, so that its exit code is that plate's.
     is_part : bool
         It was asked for a part of what is to do.
+    found_nothing : bool
+        It found nothing to do.
     """
 
     code: int
@@ -106,6 +108,7 @@ class ChildOutcome:
     log: str
     is_of_one: bool
     is_part: bool = False
+    found_nothing: bool = False
 
 
 def read_outcome(config: str, checked: CheckedPlate, child: ChildOutcome) -> Outcome:
@@ -138,8 +141,11 @@ def read_outcome(config: str, checked: CheckedPlate, child: ChildOutcome) -> Out
 def _state(status: PlateStatus, child: ChildOutcome) -> State:
     if status.is_done and (child.code == EXIT_DONE or not child.is_of_one):
         return "done"
-    if child.is_part and child.code == EXIT_DONE and not status.failed:
-        return "partly done"
+    if child.code == EXIT_DONE and not status.failed:
+        if child.is_part:
+            return "partly done"
+        if child.found_nothing:  # a file that is new, with the content that it had
+            return "done"
     return "failed"
 
 
@@ -165,6 +171,11 @@ def dry_outcome(plates: Sequence[CheckedPlate], child: ChildOutcome, log_start: 
         reason=f"snakemake ended with {child.code}; its log says why" if child.code else "",
         log=child.log,
     )
+
+
+def found_nothing(log: str, start: int) -> bool:
+    """Return whether snakemake has said since then that there is nothing to do."""
+    return _NOTHING in read_log(log, start)
 
 
 def read_log(log: str, start: int) -> bytes:

@@ -12,6 +12,7 @@ from openhcs_core.session.facility.outcomes import (
     ChildOutcome,
     Outcome,
     dry_outcome,
+    found_nothing,
     read_log,
     read_outcome,
 )
@@ -205,8 +206,14 @@ class FacilityRun:
             self._told_busy.add(one.task.name)
             self._say(one.task.name, "waits", "another run was there first")
             return []
-        wall_s, is_part = time.monotonic() - one.since, self._options.is_part
-        child = ChildOutcome(code, wall_s, one.log, one.task.is_of_one, is_part=is_part)
+        child = ChildOutcome(
+            code,
+            time.monotonic() - one.since,
+            one.log,
+            one.task.is_of_one,
+            is_part=self._options.is_part,
+            found_nothing=found_nothing(one.log, one.log_start),
+        )
         if self._options.is_dry_run:
             return [dry_outcome(one.task.plates, child, one.log_start)]
         return [read_outcome(self._options.config, plate, child) for plate in one.task.plates]

@@ -28,21 +28,28 @@ def unreachable(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("code", "is_part", "state", "exit_code"),
-    [(0, True, "partly done", 0), (1, True, "failed", 1), (0, False, "failed", 1)],
+    ("code", "told", "state", "exit_code"),
+    [
+        (0, {"is_part": True}, "partly done", 0),
+        (1, {"is_part": True}, "failed", 1),
+        (0, {}, "failed", 1),
+        (0, {"found_nothing": True}, "done", 0),
+        (1, {"found_nothing": True}, "failed", 1),
+        (0, {"found_nothing": True, "is_part": True}, "partly done", 0),
+    ],
 )
-def test_a_plate_of_which_a_part_was_asked_for_is_partly_done(
-    tmp_path, monkeypatch, code, is_part, state, exit_code
+def test_what_snakemake_was_asked_for_and_found_counts(
+    tmp_path, monkeypatch, code, told, state, exit_code
 ):
     monkeypatch.chdir(tmp_path)
     write_imagexpress_plate(Path("plate"), [1])
     Path("config.yaml").write_text("plates: {a: {path: plate}}\npipeline: p.yaml\n")
     Path("p.yaml").write_text("steps: [{name: s, func: skimage:filters.gaussian}]\n")
-    child = ChildOutcome(code, 1.0, "log", is_of_one=True, is_part=is_part)
+    child = ChildOutcome(code, 1.0, "log", is_of_one=True, **told)
     outcome = read_outcome("config.yaml", CheckedPlate("a", wells=1), child)
     assert (outcome.state, outcome.exit_code) == (state, exit_code)
     assert (outcome.wells, outcome.wells_done) == (1, 0)
-    assert (outcome.reason == "") == (state == "partly done")
+    assert (outcome.reason == "") == (exit_code == 0)
 
 
 def test_a_dry_run_that_does_not_say_how_many_jobs_there_are_is_not_taken_for_none(tmp_path):
