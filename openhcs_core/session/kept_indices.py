@@ -91,12 +91,12 @@ def index_plate(
     source.check()
     with collector_paused():
         found = _read(kept_index_path(results, name), source, settings)
-    if found is not None:
-        return found
-    recorded = RecordedPlate(Path(source.name), settled_s)
-    index = get_handler(settings.microscope, recorded, settings).index(recorded)
-    is_own = index.microscope in HANDLERS
-    return IndexedPlate(index, recorded.trace() if is_own else None)
+        if found is not None:
+            return found
+        recorded = RecordedPlate(Path(source.name), settled_s)
+        index = get_handler(settings.microscope, recorded, settings).index(recorded)
+        is_own = index.microscope in HANDLERS
+        return IndexedPlate(index, recorded.trace() if is_own else None)
 
 
 def keep_index(
