@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from openhcs_core.errors import EXIT_STOPPED, InputDataError
+from openhcs_core.errors import EXIT_STOPPED, InputDataError, PlanChangedError
 from openhcs_core.plan import (
     PLATE_TARGET,
     PlatePlan,
@@ -24,10 +24,12 @@ from openhcs_core.plan import (
     well_table_paths,
 )
 from openhcs_core.runtime import (
+    Job,
     Manifest,
     TableInputs,
     digest_of_taken,
     find_read_record,
+    is_joined_table,
     is_partial,
     read_failure,
     read_manifest,
@@ -260,13 +262,29 @@ class _PlateReader:
             path = table_path(table.step_name, table.file)
             inputs = [table_plan_path(table.step_name, table.file)]
             inputs += [part for well in table.wells for part in well_table_paths(table, well)]
-            if self._is_made(path, inputs) and failed:
+            is_made = self._is_made(path, inputs)
+            if is_made and failed:
                 self._without[path] = tuple(failed)
-            elif self._is_made(path, inputs):
+            elif is_made or (not failed and self._is_joined(table, path)):
                 whole.add(path)
             else:
                 jobs.append(self._describe_plate_job(table.step_name, table.file, path, table))
         return jobs, frozenset(whole)
+
+    def _is_joined(self, table: TablePlan, path: str) -> bool:
+        """Return whether a table has the rows of wells that were written anew since.
+
+        Steps that are run by hand write the content that was there: Snakemake does nothing then.
+        """
+        plan = table_plan_path(table.step_name, table.file)
+        parts = [part for well in table.wells for part in well_table_paths(table, well)]
+        is_there = all((self._folder / part).exists() for part in parts)
+        if not is_there or not self._is_made(path, [plan]):
+            return False
+        try:
+            return is_joined_table(Job(self._folder, table.step_name), table)
+        except (InputDataError, PlanChangedError):  # altered, or written just now
+            return False
 
     def _read_stores(self) -> Iterator[JobStatus]:
         for store in self._plate.stores:
