@@ -1,10 +1,15 @@
-"""Disks to run into."""
+"""Disks to run into, and property tests without a clock."""
 
 import os
 import shutil
 import subprocess
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# how long an example takes says more of the machine's other work
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def _mount(*arguments):

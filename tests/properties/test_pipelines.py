@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -111,7 +111,7 @@ def _assert_readable(group):
         assert "pipeline.yaml:" in error.__notes__[0]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(valid_pipelines)
 def test_a_valid_pipeline_compiles_and_always_to_the_same_plan(pipeline):
     plan = _compile(pipeline)
@@ -129,7 +129,7 @@ PHASES = (
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(valid_pipelines, st.sampled_from(INDEX.wells))
 def test_the_phases_of_a_context_come_to_the_plans_of_the_plate(pipeline, well):
     request = _request(pipeline)
@@ -191,7 +191,7 @@ NOTICED = {
 
 
 @pytest.mark.parametrize("mutation", REFUSED)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12)
 @given(pipeline=valid_pipelines, data=st.data())
 def test_a_mistake_in_any_step_is_refused_with_its_place(mutation, pipeline, data):
     step = data.draw(st.sampled_from(range(len(pipeline["steps"]))))
@@ -203,7 +203,7 @@ def test_a_mistake_in_any_step_is_refused_with_its_place(mutation, pipeline, dat
 
 
 @pytest.mark.parametrize("mutation", NOTICED)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12)
 @given(pipeline=valid_pipelines, data=st.data())
 def test_a_change_of_any_step_changes_its_plan(mutation, pipeline, data):
     before = _compile(copy.deepcopy(pipeline))
@@ -212,7 +212,7 @@ def test_a_change_of_any_step_changes_its_plan(mutation, pipeline, data):
     assert _compile(pipeline).steps[step] != before.steps[step]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(
     valid_pipelines,
     st.sampled_from(["name", "func", "variable_components", "group_by", "passthrough", "keep"]),

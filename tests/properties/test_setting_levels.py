@@ -4,7 +4,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -152,7 +152,7 @@ def _files(data, outer=()):
     return emit_plan_files(compile_plate(request))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(_defaults, _storage, st.integers(1, 3))
 def test_plan_files_do_not_tell_at_which_level_a_value_was_given(defaults, storage, count):
     at_steps = _files(_pipeline([defaults] * count, storage=storage))

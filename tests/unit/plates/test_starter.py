@@ -98,7 +98,7 @@ INDEX = get_handler("imagexpress", DEMO).index(DEMO)
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(TEXT, TEXT)
 def test_any_path_and_any_name_of_a_channel_is_read_back(tmp_path_factory, path, channel):
     folder = tmp_path_factory.mktemp("any")

@@ -73,7 +73,7 @@ def _by_pandas(folder, plate_map):
 
 
 @pytest.mark.parametrize("plate_map", [None, PLATE_MAP])
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(texts=well_tables())
 def test_it_is_what_pandas_makes(tmp_path, plate_map, texts):
     assert _gather(tmp_path, texts, plate_map) == _by_pandas(tmp_path, plate_map)

@@ -62,7 +62,7 @@ def _calls(ref, parameters):
 
 
 @pytest.mark.parametrize("ref", sorted(LOCAL))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_parts_give_what_whole_slices_give(ref, data):
     parameters = data.draw(LOCAL[ref])

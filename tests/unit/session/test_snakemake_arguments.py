@@ -1,7 +1,7 @@
 """What runs that this software starts are told on snakemake's command line."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from openhcs_core.config import check_name
@@ -31,7 +31,6 @@ def _read(argument):
     return chosen_plate(parse_config([argument])["plate"])
 
 
-@settings(deadline=None)  # the first call imports snakemake
 @given(NAMES)
 def test_snakemake_reads_every_name_as_it_is(name):
     assert _read(plate_argument(name)) == name

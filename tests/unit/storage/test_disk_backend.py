@@ -107,9 +107,7 @@ def test_a_strip_beyond_the_end_of_the_file_is_an_error(disk, tmp_path):
         disk.load(path)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_whatever_is_cut_from_a_file_it_is_read_right_or_refused(disk, tmp_path, data):
     path = tmp_path / "a.tif"
@@ -122,9 +120,7 @@ def test_whatever_is_cut_from_a_file_it_is_read_right_or_refused(disk, tmp_path,
         assert_same_array(image, tifffile.imread(DEMO / "9987_B02_s1_w1.TIF"))
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(131080, len(REAL_TIFF) - 1), st.binary(min_size=1, max_size=8))
 def test_damage_to_the_tags_never_gives_an_empty_image(disk, tmp_path, position, junk):
     path = tmp_path / "a.tif"

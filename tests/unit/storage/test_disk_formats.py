@@ -160,9 +160,7 @@ def test_a_palette_is_read_as_its_colours(disk, tmp_path):
     assert_same_array(disk.load(tmp_path / "a.png"), colours)
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_png_is_read_right_or_refused(disk, tmp_path, data):
     image = example_plane("uint16", (20, 30))

@@ -31,7 +31,7 @@ def expected_mean(image):
     return mean.astype(image.dtype)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     dtype=st.sampled_from([*IMAGE_DTYPES, "float16"]),
     shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),

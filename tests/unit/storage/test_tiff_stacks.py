@@ -99,7 +99,7 @@ def _read_or_named_error(path):
         return None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cut=st.floats(0, 1, exclude_max=True), form=st.sampled_from(sorted(FORMS)))
 def test_a_cut_file_raises_with_its_name_and_never_gives_an_image(tmp_path_factory, cut, form):
     path = tmp_path_factory.mktemp("cut") / "cut.tif"
@@ -111,7 +111,7 @@ def test_a_cut_file_raises_with_its_name_and_never_gives_an_image(tmp_path_facto
         assert_same_array(stack[0].copy(), _image())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(place=st.integers(0, 10**6), value=st.integers(0, 255), form=st.sampled_from(sorted(FORMS)))
 def test_a_changed_byte_gives_an_image_of_that_form_or_an_error(
     tmp_path_factory, place, value, form
