@@ -9,27 +9,31 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from openhcs_core.compiler.chain_costs import ChainCost
 from openhcs_core.compiler.followed_images import (
-    PROCESS_MB,
     FollowedStep,
     WellImages,
     memory_types,
     process_memory_mb,
+)
+from openhcs_core.compiler.measured_steps import START_S, from_records
+from openhcs_core.compiler.plate_step_costs import (
+    LIBRARY_S,
+    MB,
+    PX_PER_OBJECT,
+    READ_NS_PER_BYTE,
+    predict_plate_step,
 )
 from openhcs_core.compiler.request import CompileRequest
 from openhcs_core.config import ZarrChunkStrategy
 from openhcs_core.constants import Backend, Component, MemoryType
 from openhcs_core.materialization import ROIOptions
 from openhcs_core.plan import (
-    Measurement,
     StepPlan,
     StepPrediction,
     StorePlan,
-    plan_digest,
 )
 
 _WRITER_MB = {Backend.ZARR: 22, Backend.DISK: 3}
 _ROI_MB = 6
-_START_S, _LIBRARY_S = 0.8, 0.5
 _MEMORY_TYPE_S = {
     MemoryType.TORCH: 3.0,
     MemoryType.JAX: 1.5,
@@ -37,25 +41,17 @@ _MEMORY_TYPE_S = {
     MemoryType.TENSORFLOW: 8.0,
     MemoryType.CUPY: 1.5,
 }
-_READ_NS_PER_BYTE, _KEEP_NS_PER_BYTE = 1.5, 12.0
+_KEEP_NS_PER_BYTE = 12.0
 _PYRAMID = 4 / 3
 _LABEL_BYTES = 4
 _TIFFS_AT_ONCE = 4
-_PX_PER_OBJECT, _FOUND_BYTES = 4000, 1000
-"""Objects, and what their outlines and rows take until the well's end."""
-_ROW_BYTES, _ROW_NS, _PANDAS_MB = 300, 4000, 45
-"""Of a plate table that a function takes."""
-_KNOWN_OF_PLANE_BYTES = 500
-"""What a step over the plate knows of each image: its name and digest."""
+_FOUND_BYTES = 1000
+"""What an object's outline and row take until the well's end."""
 _COMPRESSED = 0.75
 """Camera noise hardly compresses: cautious, for disks."""
-_PLATE_PLANES, _FLOAT64_BYTES = 8, 8
-"""What a function over a plate holds of the images that pass it: sums, counts, a result."""
 _HELD_BYTES = 32 * 2**20
 """Of images to be kept, and of labels, that are in memory until they are written, at most; and
 of pixels that are on their way to disk."""
-_MB = 2**20
-_SAMPLE = 32
 
 
 def predict_steps(
@@ -79,8 +75,7 @@ def predict_steps(
             # a table of a later step is refused, once all mistakes are known
             tables = (one for one in plan.tables if not one.of_plate and one.step in given)
             joined = [given[table.step] for table in tables]
-            prediction = _predict_plate(plan, read, joined, request)
-            found[plan.step_name] = _of_plate_from_records(prediction, plan, records)
+            found[plan.step_name] = predict_plate_step(plan, read, joined, request, records)
             continue
         counted = [*_counted(plan, read, step.chains)]
         prediction = _predict(plan, read, step.made, counted, request)
@@ -98,60 +93,6 @@ def _counted(
             yield max(1, stacks), max(chains[channel], key=lambda chain: chain.peak_bytes)
 
 
-def _predict_plate(
-    plan: StepPlan,
-    read: Mapping[str, WellImages],
-    joined: Sequence[Mapping[str, WellImages]],
-    request: CompileRequest,
-) -> StepPrediction:
-    """Return what a step over the whole plate takes: it sees one image after the other.
-
-    Parameters
-    ----------
-    joined : sequence of mapping
-        The images of a well that each plate table is of; a table is in memory whole.
-    """
-    costs = [request.functions.find(function.ref).cost for function in plan.functions]
-    wells = len(request.wells)
-    process_mb = PROCESS_MB + max((cost.library_mb for cost in costs), default=0)
-    held = cpu_ns = 0.0
-    if plan.takes_images:
-        held = max(images.px for images in read.values()) * _PLATE_PLANES * _FLOAT64_BYTES
-        held += wells * sum(images.planes for images in read.values()) * _KNOWN_OF_PLANE_BYTES
-        read_bytes = wells * sum(images.bytes for images in read.values())
-        px = wells * sum(images.planes * images.px for images in read.values())
-        cpu_ns = read_bytes * _READ_NS_PER_BYTE + px * sum(cost.ns_per_px for cost in costs)
-    for of_well in joined:
-        px = wells * sum(images.planes * images.px for images in of_well.values())
-        held += px / _PX_PER_OBJECT * _ROW_BYTES
-        cpu_ns += px / _PX_PER_OBJECT * _ROW_NS
-    process_mb += _PANDAS_MB if plan.tables else 0
-    return StepPrediction(
-        peak_mb=round(process_mb + held / _MB),
-        cpu_s=round(_START_S + _LIBRARY_S + cpu_ns / 1e9, 2),
-        cached_bytes=0,
-        kept_bytes=0,
-    )
-
-
-def _of_plate_from_records(
-    prediction: StepPrediction, plan: StepPlan, records: Sequence[Measurement]
-) -> StepPrediction:
-    """Return what an earlier run's job took; of other parameters or wells, that at least."""
-    found = from_records(prediction, plan, records)
-    is_same = any(record.digest == plan_digest(plan) for record in records)
-    return (
-        found
-        if is_same
-        else found.model_copy(
-            update={
-                "peak_mb": max(found.peak_mb, prediction.peak_mb),
-                "cpu_s": max(found.cpu_s, prediction.cpu_s),
-            }
-        )
-    )
-
-
 def _predict(
     plan: StepPlan,
     read: Mapping[str, WellImages],
@@ -163,7 +104,7 @@ def _predict(
     process_mb = process_memory_mb(plan, request)
     labels = sum(stacks * chain.label_bytes for stacks, chain in chains)
     process_mb += _ROI_MB if labels else 0
-    held = min(labels, _HELD_BYTES) + labels / _LABEL_BYTES / _PX_PER_OBJECT * _FOUND_BYTES
+    held = min(labels, _HELD_BYTES) + labels / _LABEL_BYTES / PX_PER_OBJECT * _FOUND_BYTES
     held += labels if _has_linked_labels(plan) else 0  # a file that is made in memory
     computing = max((chain.peak_bytes for _, chain in chains), default=0.0) + held
     image_bytes = sum(images.bytes for images in made.values())
@@ -179,14 +120,14 @@ def _predict(
             for images in made.values()
         )
         keeping += _written_bytes(plan.store, [image_bytes / sites, *drawn], plane)
-    start_s = _START_S + (_LIBRARY_S if plan.functions else 0.0)
+    start_s = START_S + (LIBRARY_S if plan.functions else 0.0)
     start_s += sum(_MEMORY_TYPE_S.get(kind, 0.0) for kind in kinds)
     cpu_s = start_s + sum(stacks * chain.cpu_ns for stacks, chain in chains) / 1e9
-    cpu_s += sum(images.bytes for images in read.values()) * _READ_NS_PER_BYTE / 1e9
+    cpu_s += sum(images.bytes for images in read.values()) * READ_NS_PER_BYTE / 1e9
     is_kept = plan.store is not None
     cpu_s += (image_bytes + labels) * _KEEP_NS_PER_BYTE / 1e9 if is_kept else 0.0
     return StepPrediction(
-        peak_mb=round(process_mb + max(computing, keeping) / _MB),
+        peak_mb=round(process_mb + max(computing, keeping) / MB),
         cpu_s=round(cpu_s, 2),
         cached_bytes=0 if is_kept else round(image_bytes),
         kept_bytes=round(image_bytes * _PYRAMID * _COMPRESSED) if is_kept else 0,
@@ -218,27 +159,3 @@ def _written_bytes(store: StorePlan, fields: Sequence[float], plane_bytes: float
     if config.ome_zarr_version == "0.4" and config.chunk_strategy is ZarrChunkStrategy.WELL:
         largest = max(plane_bytes, min(max(fields), config.max_shard_mb * 10**6))
     return largest * (_PYRAMID + 1) + min(max(sum(fields) - largest, 0), _HELD_BYTES)
-
-
-def from_records(
-    prediction: StepPrediction, plan: StepPlan, records: Sequence[Measurement]
-) -> StepPrediction:
-    """Return what jobs of earlier runs took, where any had the functions of this plan.
-
-    Memory is the most that one had, time and size their mean.
-    """
-    refs = tuple(function.ref for function in plan.functions)
-    alike = [record for record in records if record.functions == refs][:_SAMPLE]
-    if not alike:
-        return prediction
-    mean_cpu = sum(record.cpu_s for record in alike) / len(alike)
-    kept = [record.kept_bytes for record in alike if record.kept_bytes]
-    return prediction.model_copy(
-        update={
-            "peak_mb": max(record.peak_mb for record in alike),
-            "cpu_s": round(_START_S + mean_cpu, 2),
-            "start_s": _START_S,
-            "kept_bytes": round(sum(kept) / len(kept)) if kept else prediction.kept_bytes,
-            "records": len(alike),
-        }
-    )
