@@ -23,6 +23,9 @@ from openhcs_core.memory import FRAMEWORKS, detect_memory_type, get_framework
 from openhcs_core.storage import FileManager, create_storage_registry, get_backend_instance
 from openhcs_core.testing.storage import assert_same_array, example_plane
 
+if importlib.util.find_spec("pyclesperanto") is not None:  # before tensorflow, or not at all
+    import pyclesperanto  # noqa: F401
+
 CODECS = pytest.mark.skipif(
     importlib.util.find_spec("imagecodecs") is None, reason="needs imagecodecs"
 )
