@@ -5,6 +5,8 @@ import re
 _NAME = re.compile(r"[\w+\-()][\w+\-.() ]*")
 _RESERVED = frozenset({"all"})
 _LONGEST_NAME_BYTES = 100
+_LONGEST_PART_BYTES, _LONGEST_PATH_BYTES = 255, 2000
+"""Of paths: what file systems take, and what leaves room for names below a folder."""
 
 
 def check_name(name: str) -> str:
@@ -41,4 +43,12 @@ def check_path(path: str) -> str:
         is_right = False
     if not is_right:
         raise ValueError(f"{path!r} is empty or has a NUL or half a character; give a path")
+    part = max(path.split("/"), key=lambda name: len(name.encode()))
+    if len(part.encode()) > _LONGEST_PART_BYTES:
+        raise ValueError(
+            f"{part[:20]}… has {len(part.encode())} bytes; a name in a path has "
+            f"{_LONGEST_PART_BYTES} at most"
+        )
+    if len(path.encode()) > _LONGEST_PATH_BYTES:
+        raise ValueError(f"a path of {len(path.encode())} bytes; use {_LONGEST_PATH_BYTES} at most")
     return path

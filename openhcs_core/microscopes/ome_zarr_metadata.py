@@ -237,11 +237,23 @@ def list_fields(
         paths = [path for path in paths if path in choice.images]
     _check_versions(source.where(group.file), paths)
     own = group.own.get("fields")
-    if isinstance(own, Mapping) and set(own.values()) == set(paths):
-        return {int(site): f"{well.path}/{path}" for site, path in own.items()}
+    if isinstance(own, Mapping) and sorted(map(str, own.values())) == sorted(paths):
+        numbers = _field_numbers(source.where(group.file), list(own))
+        return {number: f"{well.path}/{own[site]}" for number, site in numbers.items()}
     if all(re.fullmatch("[0-9]{1,6}", path) for path in paths):
         return {int(path) + 1: f"{well.path}/{path}" for path in paths}
     return {number: f"{well.path}/{path}" for number, path in enumerate(paths, start=1)}
+
+
+def _field_numbers(where: str, sites: Sequence[object]) -> dict[int, object]:
+    """Return the fields of a well by their numbers."""
+    numbers = {int(str(site)): site for site in sites if re.fullmatch("[0-9]{1,6}", str(site))}
+    if len(numbers) < len(sites):
+        raise InputDataError(
+            f"{where}: expected a number of its own for each field, found {list(map(str, sites))}; "
+            "copy it again"
+        )
+    return numbers
 
 
 def _check_versions(where: str, paths: Sequence[str]) -> None:

@@ -66,3 +66,18 @@ def test_folders_that_rules_cannot_have(tmp_path, folder):
     with pytest.raises(ErrorGroup) as caught:
         validate(WorkflowConfig, load_yaml(path))
     assert "has a sign that paths in rules cannot have" in str(caught.value.exceptions[0])
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("a/" + "é" * 128, "has 256 bytes; a name in a path has 255 at most"),
+        ("a/" * 1001, "a path of 2002 bytes; use 2000 at most"),
+    ],
+)
+def test_paths_that_no_file_system_takes(tmp_path, path, reason):
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps({"plates": {"p": {"path": "x"}}, "results": path}))
+    with pytest.raises(ErrorGroup) as caught:
+        validate(WorkflowConfig, load_yaml(config))
+    assert reason in str(caught.value.exceptions[0])

@@ -217,6 +217,26 @@ def test_our_own_plates_are_claimed_once_and_readable_as_any(handler, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("number", ["None", "-0.0", "01"])
+def test_fields_of_our_own_plates_have_numbers(tmp_path, number):
+    keys = [PlaneKey("B02", site, "1", 1, 1) for site in (1, 3)]
+    store = tmp_path / "kept.ome.zarr"
+    write_plate_metadata(store, PlateLayout("kept", ("B02",), 2))
+    fields = [
+        FieldImages(key.site, str(n), {key: np.zeros((4, 4), np.uint8)})
+        for n, key in enumerate(keys)
+    ]
+    write_well(store, "B02", fields, ImageMetadata.of_planes(keys))
+    well = store / "B/02/zarr.json"
+    written = well.read_text("utf-8")
+    assert '"3": "1"' in written
+    well.write_text(written.replace('"3": "1"', f'"{number}": "1"'))
+    with pytest.raises(
+        InputDataError, match=f"a number of its own for each field, found .*{number}"
+    ):
+        load_handler("openhcs").index(store)
+
+
 def test_a_plate_of_an_object_store_reads_the_same(tmp_path, version):
     truth = write_foreign_plate(tmp_path / "plate.zarr", version)
     memory = fsspec.filesystem("memory")
