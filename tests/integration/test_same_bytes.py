@@ -150,7 +150,8 @@ def test_who_may_read_and_write_follows_the_umask(runs, number):
 
 def _is_of_cache(path):
     """Return whether a file is content of the cache, or a kept chunk that is the same file."""
-    in_cache = ".cache" in path.parts and "jobs" not in path.parts
+    is_record = "jobs" in path.parts and path.suffix == ".json"
+    in_cache = ".cache" in path.parts and not is_record
     return path.is_file() and (in_cache or path.stat().st_nlink > 1)
 
 
