@@ -120,7 +120,7 @@ def _parse_head(head: bytes, where: str) -> HarmonyIndex:
         if local_name(entry.tag) == "Entry" and entry.get("ChannelID"):
             values = {local_name(child.tag): child for child in entry}
             if "ChannelName" in values:
-                index.channels[str(entry.get("ChannelID")).strip()] = _describe(values)
+                index.channels[_channel(str(entry.get("ChannelID")), where)] = _describe(values)
     return index
 
 
@@ -131,6 +131,13 @@ def _well(text: str, where: str) -> tuple[int, int]:
     if len(text) != 4 or not (text.isascii() and text.isdigit()):
         raise InputDataError(f"{where} names a well {text!r}; expected row and column as 0101")
     return int(text[:2]), int(text[2:])
+
+
+def _channel(text: str, where: str) -> str:
+    number = text.strip()
+    if not (number.isascii() and number.isdigit()):
+        raise InputDataError(f"{where} names a channel {text!r}; expected a number")
+    return number
 
 
 def _describe(values: "Mapping[str, Element]") -> HarmonyChannel:

@@ -287,7 +287,7 @@ def read_image(source: PlateSource, folder: str) -> ZarrImage | None:
         path = str(dataset["path"])
         scales = _scales(multiscale, dataset, axes)
         omero = group.ome.get("omero") or {}
-        names = tuple(channel.get("label") for channel in omero.get("channels", ()))
+        names = tuple(_label(channel.get("label")) for channel in omero.get("channels", ()))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputDataError(
             f"{where}: expected the multiscales of an image, found {error!r}; copy it again"
@@ -304,6 +304,13 @@ def read_image(source: PlateSource, folder: str) -> ZarrImage | None:
     if len(form.shape) != len(axes):
         raise InputDataError(f"{where} has the axes {axes!r} but its array {list(form.shape)}")
     return ZarrImage(array, axes, form, names, scales, array_status(source, array), group.own)
+
+
+def _label(label: object) -> str | None:
+    """Return a channel's name; some writers number channels."""
+    if isinstance(label, dict | list | bool):
+        raise TypeError(f"the label {label!r} of a channel")
+    return None if label is None else str(label)
 
 
 def _scales(
