@@ -186,13 +186,24 @@ def _find_duplicates(path: str, node: Any, at: KeyPath) -> Iterator[ConfigError]
         yield from _find_duplicates(path, value, here)
 
 
+def _whole(text: str, at: KeyPath) -> str:
+    """Return a text; an escape of half a character can stand in YAML, but in no file."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"{render_key_path(at)}: {text!r} has half a character; write the character itself"
+        ) from None
+    return text
+
+
 def _plain(node: Any, at: KeyPath, lines: dict[KeyPath, int]) -> Any:
     """Turn ruamel's nodes into plain data, noting the line of each key."""
     _check_count(lines)
     if isinstance(node, Mapping):
         result: dict[str, Any] = {}
         for key, value in node.items():
-            here = (*at, str(key))
+            here = (*at, _whole(str(key), at))
             if str(key) in result:
                 raise ConfigError(
                     f"{render_key_path(here)} stands twice (once as a number); keep one"
@@ -204,7 +215,9 @@ def _plain(node: Any, at: KeyPath, lines: dict[KeyPath, int]) -> Any:
         for number in range(len(node)):
             lines[(*at, number)] = node.lc.item(number)[0] + 1  # type: ignore[attr-defined]
         return [_plain(value, (*at, number), lines) for number, value in enumerate(node)]
-    for kind in (bool, int, float, str):
+    if isinstance(node, str):
+        return _whole(str(node), at)
+    for kind in (bool, int, float):
         if isinstance(node, kind):
             return kind(node)
     if node is None or isinstance(node, date):

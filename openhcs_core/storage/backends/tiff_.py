@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache, partial
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -311,10 +312,16 @@ def _check_complete(tif: "TiffFile", path: str) -> None:
                 f"tiles of pixels up to byte {max(present, default=0)}, found {len(inside)} whole "
                 f"in {size} bytes; {_COPY_AGAIN}"
             )
-        if page.compression == tifffile.COMPRESSION.NONE and sum(page.databytecounts) < page_bytes:
+        if page.compression == tifffile.COMPRESSION.NONE:
+            if sum(page.databytecounts) < page_bytes:
+                raise InputDataError(
+                    f"{path}: page {number} expected {page_bytes} bytes of pixels, found "
+                    f"{sum(page.databytecounts)}; {_COPY_AGAIN}"
+                )
+        elif len(segments) < prod(page.chunked):  # tifffile would leave the others' pixels zero
             raise InputDataError(
-                f"{path}: page {number} expected {page_bytes} bytes of pixels, found "
-                f"{sum(page.databytecounts)}; {_COPY_AGAIN}"
+                f"{path}: page {number} expected {prod(page.chunked)} strips or tiles of pixels, "
+                f"found {len(segments)}; {_COPY_AGAIN}"
             )
 
 

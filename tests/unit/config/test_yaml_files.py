@@ -38,6 +38,14 @@ def test_yaml_1_2_numbers_and_words(tmp_path):
     assert data == {"a": 0.001, "b": "on", "c": 12, "d": "no", "e": True, "f": 1.5}
 
 
+@pytest.mark.parametrize("text", [r'a: {b: ["x\ud800"]}', r'"\udcff": 1'])
+def test_half_a_character_is_refused_by_its_place(tmp_path, text):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"x\.yaml: .*has half a character"):
+        load_yaml(path)
+
+
 def test_unknown_key_suggests_the_nearest(tmp_path):
     problems = _problems(tmp_path, "plates:\n  p:\n    path: x\n    microscop: auto\n")
     assert problems == [

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,23 @@ def test_a_strip_beyond_the_end_of_the_file_is_an_error(disk, tmp_path):
     with pytest.raises(
         InputDataError, match=r"a\.tif: .*page 0 expected 1 strips .* found 0 whole"
     ):
+        disk.load(path)
+
+
+def test_a_compressed_image_that_lost_strips_is_an_error(disk, tmp_path):
+    """Readers may leave the pixels of strips that are not listed zero."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(
+        path, np.ones((64, 64), "uint16"), compression="zlib", rowsperstrip=8, metadata=None
+    )
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tif:
+        for tag in (tif.pages.first.tags[name] for name in ("StripOffsets", "StripByteCounts")):
+            form = "<I" if tag.dtype == tifffile.DATATYPE.LONG else "<H"
+            struct.pack_into("<I", content, tag.offset + 4, 1)
+            struct.pack_into(form, content, tag.offset + 8, tag.value[0])
+    path.write_bytes(content)
+    with pytest.raises(InputDataError, match=r"a\.tif: page 0 expected 8 strips .* found 1;"):
         disk.load(path)
 
 
