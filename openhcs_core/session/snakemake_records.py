@@ -8,6 +8,7 @@ records is judged by modification times alone, by Snakemake and here.
 import json
 from base64 import urlsafe_b64encode
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -16,7 +17,7 @@ _TIMESTAMP = ".snakemake_timestamp"
 """File in a ``directory()`` output that carries the folder's time."""
 _NAME_MAX = 255
 _FORMAT_VERSION = 6
-"""Of records whose input and code can be relied on."""
+"""Of records whose params, input and code can be relied on."""
 
 
 class Record(BaseModel):
@@ -26,6 +27,8 @@ class Record(BaseModel):
     ----------
     input : list of str
         Paths of the job's input, sorted.
+    params : list of str
+        Texts of its parameters.
     code : str
         The command of its rule.
     input_checksums : dict
@@ -35,6 +38,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     input: list[str] | None = None
+    params: list[Any] | None = None
     code: str | None = None
     record_format_version: int = 0
     input_checksums: dict[str, str | None] | None = None

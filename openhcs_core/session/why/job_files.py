@@ -7,8 +7,10 @@ from openhcs_core.plan import (
     PlatePlan,
     StepPlan,
     index_path,
+    job_digest,
     kept_well_target,
     manifest_path,
+    plan_digest,
     plan_path,
     read_names,
     taken_files,
@@ -104,11 +106,14 @@ class WholeJob:
     ----------
     scope : JobScope
         Steps and wells.
+    digest : str
+        That it carries.
     inputs, outputs : tuple of str
         All that it reads and that it does not make itself; all that it writes.
     """
 
     scope: JobScope
+    digest: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
@@ -122,6 +127,7 @@ def whole_job(plate: PlatePlan, scope: JobScope) -> WholeJob:
     inputs = dict.fromkeys(name for files in members for name in files.inputs)
     return WholeJob(
         scope=scope,
+        digest=job_digest([plan_digest(plan) for plan, _ in plans]),
         inputs=tuple(name for name in inputs if name not in set(outputs)),
         outputs=tuple(outputs),
     )

@@ -171,7 +171,7 @@ class RuleChanged(FrozenModel):
     Attributes
     ----------
     parts : tuple of str
-        Of ``input`` and ``code``.
+        Of ``params``, ``input`` and ``code``.
     """
 
     kind: Literal["rule_changed"] = "rule_changed"

@@ -245,6 +245,8 @@ class _WellReader:
             return
         inputs = sorted(map(self._full, job.inputs))
         rules = self.texts[f"{self.results}/.plan/rules.smk"]
+        if any(record.params not in (None, [repr(job.digest)]) for record in known):
+            yield "params"
         if any(record.input not in (None, inputs) for record in known):
             yield "input"
         if any(record.code is not None and _literal(record.code) not in rules for record in known):
