@@ -66,7 +66,7 @@ FINAL, OLDER, OTHER = {"sigma": 1, "factor": 2}, {"sigma": 2, "factor": 3}, {"si
 """Parameters of the last run of a trial, of results that lie there before, and of others."""
 _NOT_COMPARED = frozenset({"logs", "benchmarks", "status.csv"})
 _UNTRACKED = frozenset({*_NOT_COMPARED, "plan", "index", "workspace", ".kept", "location.json"})
-_OF_RUNS = frozenset({"lock", "locks", "plates", "times", "history", "aside", "outputs"})
+_OF_RUNS = frozenset({"lock", "locks", "plates", "times", "history", "aside", "outputs", "indices"})
 """What ``.plan`` tells of runs that were, beside what is to be done."""
 _TEMPORARY = ".tmp-"
 
