@@ -36,7 +36,7 @@ def _gather(folder, texts, plate_map=None):
     files = {
         f"tables/count/{well}.cells.csv": text for well, text in zip(WELLS, texts, strict=True)
     }
-    location = Location(plate_path="plate", cache_dir="cache")
+    location = Location(plate_path="plate", cache_dir=str(folder / "cache"))
     digest = None
     if plate_map is not None:
         files["map.csv"] = plate_map
