@@ -27,7 +27,7 @@ _LIBRARY_MB = {
     MemoryType.TENSORFLOW: 660,
     MemoryType.CUPY: 300,
 }
-_MB = 2**20
+MB = 2**20
 
 _Chains = list[ChainCost]
 
@@ -195,7 +195,7 @@ def _cost(
 ) -> tuple[ChainCost, TilePlan | None]:
     stack = StackForm(images.count(plan.variable_components), images.shape, images.itemsize)
     own = request.pipeline.steps[step_number(plan.step_name, request)].resources.mem_mb
-    limit = MemoryLimit(process_memory_mb(plan, request) * _MB, None if own is None else own * _MB)
+    limit = MemoryLimit(process_memory_mb(plan, request) * MB, None if own is None else own * MB)
     return cost_of_stack(plan, group, stack, request, limit)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from openhcs_core.compiler.followed_images import PROCESS_MB, WellImages
+from openhcs_core.compiler.followed_images import MB, PROCESS_MB, WellImages
 from openhcs_core.compiler.measured_steps import START_S, from_records
 from openhcs_core.compiler.request import CompileRequest
 from openhcs_core.plan import Measurement, StepPlan, StepPrediction, plan_digest
@@ -10,7 +10,6 @@ from openhcs_core.plan import Measurement, StepPlan, StepPrediction, plan_digest
 LIBRARY_S = 0.5
 READ_NS_PER_BYTE = 1.5
 PX_PER_OBJECT = 4000
-MB = 2**20
 _ROW_BYTES, _ROW_NS, _PANDAS_MB = 300, 4000, 45
 """Of a plate table that a function takes."""
 _KNOWN_OF_PLANE_BYTES = 500

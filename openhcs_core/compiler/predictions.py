@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from openhcs_core.compiler.chain_costs import ChainCost
 from openhcs_core.compiler.followed_images import (
+    MB,
     FollowedStep,
     WellImages,
     memory_types,
@@ -17,7 +18,6 @@ from openhcs_core.compiler.followed_images import (
 from openhcs_core.compiler.measured_steps import START_S, from_records
 from openhcs_core.compiler.plate_step_costs import (
     LIBRARY_S,
-    MB,
     PX_PER_OBJECT,
     READ_NS_PER_BYTE,
     predict_plate_step,

@@ -2,6 +2,8 @@
 
 import re
 
+from openhcs_core.ground.texts import is_text
+
 _NAME = re.compile(r"[\w+\-()][\w+\-.() ]*")
 _RESERVED = frozenset({"all"})
 _LONGEST_NAME_BYTES = 100
@@ -37,11 +39,7 @@ def check_path(path: str) -> str:
     ValueError
         It cannot.
     """
-    try:
-        is_right = "\0" not in path and bool(path.encode())
-    except UnicodeEncodeError:
-        is_right = False
-    if not is_right:
+    if not path or "\0" in path or not is_text(path):
         raise ValueError(f"{path!r} is empty or has a NUL or half a character; give a path")
     part = max(path.split("/"), key=lambda name: len(name.encode()))
     if len(part.encode()) > _LONGEST_PART_BYTES:

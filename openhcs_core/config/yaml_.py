@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from openhcs_core.config.base import FrozenModel, KeyPath
 from openhcs_core.errors import ConfigError, located, raise_all
+from openhcs_core.ground.texts import is_text
 
 MOST_YAML_BYTES = 4 * 2**20
 _MOST_NODES = 100_000
@@ -188,12 +189,10 @@ def _find_duplicates(path: str, node: Any, at: KeyPath) -> Iterator[ConfigError]
 
 def _whole(text: str, at: KeyPath) -> str:
     """Return a text; an escape of half a character can stand in YAML, but in no file."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
+    if not is_text(text):
         raise ConfigError(
             f"{render_key_path(at)}: {text!r} has half a character; write the character itself"
-        ) from None
+        )
     return text
 
 

@@ -4,7 +4,9 @@
 where the emission needs a pattern.
 """
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+
+from openhcs_core.planes import split_well
 
 STATUS = "status.csv"
 """What came of each well."""
@@ -43,6 +45,12 @@ def plan_path(step: str, well: str | None = None) -> str:
     return f"plan/{step}.json" if well is None else f"plan/{step}/{well}.json"
 
 
+def find_plan(plate_dir: Path, step: str, well: str) -> Path:
+    """Return the file of the plan for a well: its own where there is one, or the step's."""
+    own = plate_dir / plan_path(step, well)
+    return own if own.exists() else plate_dir / plan_path(step)
+
+
 def index_path(well: str) -> str:
     """Return the path of what a well consists of."""
     return f"index/{well}.json"
@@ -56,6 +64,13 @@ def store_path(step: str, sub_dir: str | None = None) -> str:
 def image_folder(step: str, well: str, sub_dir: str | None = None) -> str:
     """Return the folder of a kept step's TIFFs of one well."""
     return f"{sub_dir or 'images'}/{step}/{well}"
+
+
+def kept_well_folder(step: str, well: str, sub_dir: str | None, *, is_zarr: bool) -> str:
+    """Return the folder of a well's kept images, in OME-Zarr or as TIFFs."""
+    if not is_zarr:
+        return image_folder(step, well, sub_dir)
+    return "/".join([store_path(step, sub_dir), *split_well(well)])
 
 
 def log_path(step: str, well: str) -> str:

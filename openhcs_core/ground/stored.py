@@ -1,6 +1,8 @@
 """Files of the cache that are put back: where they are, and whether they are as stored."""
 
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from openhcs_core.errors import StorageAccessError
@@ -46,6 +48,13 @@ def is_as_stored(path: Path, size_bytes: int, mtime_ns: int, inode: int | None) 
     except OSError:
         return False
     return (found.st_size, found.st_mtime_ns, found.st_ino) == (size_bytes, mtime_ns, inode)
+
+
+def mark_used(record: Path) -> None:
+    """Note that a job's record was of use just now, for what is removed first goes by that."""
+    # not of another user, whose files only they may change, and not where it was just removed
+    with suppress(PermissionError, FileNotFoundError):
+        os.utime(record)
 
 
 def place_files(sources: Mapping[str, Path], folder: Path) -> None:

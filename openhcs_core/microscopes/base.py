@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple, Self
 
 from openhcs_core.config import PlateConfig
 from openhcs_core.errors import ConfigError, InputDataError
+from openhcs_core.ground.texts import is_text
 from openhcs_core.microscopes.collector import collector_paused
 from openhcs_core.microscopes.metadata import (
     METADATA_FILENAME,
@@ -164,22 +165,14 @@ class MicroscopeHandler(ABC):
 def _check_texts(index: PlateIndex) -> None:
     """Refuse names that are no text: plans and results, which hold them, are UTF-8."""
     for path in (image.path for image in index.images):
-        if not path.isascii() and not _is_text(path):
+        if not path.isascii() and not is_text(path):
             raise InputDataError(
                 f"{index.plate_path}: the name of the image {os.fsencode(path)!r} is not UTF-8; "
                 "rename the images (the program convmv renames those of a whole folder)"
             )
     for channel in index.channels:
-        if not _is_text(channel.name):
+        if not is_text(channel.name):
             raise InputDataError(
                 f"{index.plate_path}: the name {channel.name!r} of channel {channel.id} is no "
                 "text but half a character; correct it in the plate's metadata"
             )
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -1,9 +1,7 @@
 """Putting the result of an equal job back."""
 
 import json
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,11 +17,10 @@ from openhcs_core.ground.commit_records import (
 from openhcs_core.ground.paths import (
     failure_path,
     fallbacks_path,
-    image_folder,
+    find_plan,
+    kept_well_folder,
     log_path,
     manifest_path,
-    plan_path,
-    store_path,
 )
 from openhcs_core.ground.replaced_folder import restore_tiff_folder, restore_well_group
 from openhcs_core.ground.stored import (
@@ -33,12 +30,12 @@ from openhcs_core.ground.stored import (
     is_as_stored,
     is_inside,
     job_folder,
+    mark_used,
     place_files,
     read_whole,
     stored_path,
 )
 from openhcs_core.ground.turn import Turn
-from openhcs_core.planes import split_well
 from openhcs_core.put_back.arguments import PlateJob, SharedJob, StepJob, read_arguments
 from openhcs_core.put_back.installed import has_versions
 from openhcs_core.put_back.place import Place, begin_log, end_log, read_place, read_plan
@@ -163,9 +160,7 @@ def _find(job: StepJob, place: Place) -> _Found | None:
 
 def _read_plan(job: StepJob) -> tuple[dict[str, Any], str]:
     """Return the plan of a well and its digest, as its file has it."""
-    own = job.plate_dir / plan_path(job.step, job.well)
-    path = own if own.exists() else job.plate_dir / plan_path(job.step)
-    return read_plan(path)
+    return read_plan(find_plan(job.plate_dir, job.step, job.well))
 
 
 def _is_same(place: Place, plan: dict[str, Any], shortcut: Shortcut) -> bool:
@@ -243,16 +238,16 @@ def _commit(job: StepJob, place: Place, found: _Found, turn: Turn) -> None:
     confirm = partial(_confirm, job, place, found, turn)
     store = found.plan["store"]
     if store is not None:
-        restore = restore_tiff_folder if store["zarr"] is None else restore_well_group
         fill = partial(place_files, found.kept)
-        restore(_kept_folder(job, store), fill, confirm=confirm)
+        is_zarr = store["zarr"] is not None
+        restore = restore_well_group if is_zarr else restore_tiff_folder
+        folder = kept_well_folder(job.step, job.well, store["sub_dir"], is_zarr=is_zarr)
+        restore(job.plate_dir / folder, fill, confirm=confirm)
     confirm()
     replace_files((job.plate_dir / name, _writer(data)) for name, data in found.files.items())
     with replace_file(job.plate_dir / manifest_path(job.step, job.well)) as stream:
         stream.write(found.manifest)
-    # not of another user, whose files only they may change, and not where it was just removed
-    with suppress(PermissionError, FileNotFoundError):
-        os.utime(found.record)  # when it was last of use
+    mark_used(found.record)
     taken = f"step {job.step!r}, well {job.well}: taken from the cache, an equal job did it"
     end_log(job.log, taken, "done")
 
@@ -266,13 +261,6 @@ def _confirm(job: StepJob, place: Place, found: _Found, turn: Turn) -> None:
         raise PlanChangedError(f"what step {job.step!r} does or reads changed meanwhile")
     forget_manifest(job.plate_dir, job.step, job.well)
     write_read_record(job.plate_dir, job.step, job.well, found.shortcut.read_record)
-
-
-def _kept_folder(job: StepJob, store: dict[str, Any]) -> Path:
-    """Return the folder of a well's kept images."""
-    if store["zarr"] is None:
-        return job.plate_dir / image_folder(job.step, job.well, store["sub_dir"])
-    return job.plate_dir.joinpath(store_path(job.step, store["sub_dir"]), *split_well(job.well))
 
 
 def _writer(content: bytes) -> Any:

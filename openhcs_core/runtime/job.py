@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from openhcs_core.config import FrozenModel
 from openhcs_core.errors import ConfigError, PlanChangedError
-from openhcs_core.plan import LOCATION, StepPlan, TilePlan, plan_digest, plan_path
+from openhcs_core.ground.paths import find_plan
+from openhcs_core.plan import LOCATION, StepPlan, TilePlan, plan_digest
 from openhcs_core.runtime.cache import ImageCache
 from openhcs_core.runtime.devices import ProcessDevices
 from openhcs_core.runtime.held import HeldStacks, RecentStacks
@@ -118,9 +119,7 @@ class Job:
         PlanChangedError
             It is not the plan this job was started for.
         """
-        own = self.plate_dir / plan_path(self.step, well)
-        path = own if own.exists() else self.plate_dir / plan_path(self.step)
-        return self.read_plan(path, StepPlan)
+        return self.read_plan(find_plan(self.plate_dir, self.step, well), StepPlan)
 
     def read_plan(self, path: Path, model: type[P]) -> P:
         """Return any plan of this job and check its digest (see :meth:`read_step_plan`)."""

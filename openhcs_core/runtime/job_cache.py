@@ -6,7 +6,6 @@ cache beside the images; what is gone is computed again.
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from openhcs_core.ground.stored import (
     IMAGES_FOLDER,
     is_inside,
     job_folder,
+    mark_used,
     place_files,
 )
 from openhcs_core.plan import digest_bytes
@@ -138,9 +138,7 @@ class JobCache:
             return None
         if kept != record.kept:
             record = self._note_again(path, record, kept)
-        # not of another user, whose files only they may change, and not where it was just removed
-        with suppress(PermissionError, FileNotFoundError):
-            os.utime(path)  # when it was last of use
+        mark_used(path)
         return JobResult(record, found)
 
     def _note_again(self, path: Path, record: JobRecord, kept: dict[str, StoredFile]) -> JobRecord:

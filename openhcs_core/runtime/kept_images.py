@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openhcs_core.errors import InputDataError
+from openhcs_core.ground.paths import kept_well_folder
 from openhcs_core.ground.replaced_folder import restore_tiff_folder, restore_well_group
 from openhcs_core.ground.turn import Turn
 from openhcs_core.plan import (
     StepPlan,
     StoreMetadataPlan,
     StorePlan,
-    image_folder,
     store_path,
     store_plan_path,
 )
@@ -28,7 +28,6 @@ from openhcs_core.storage import (
     FieldImages,
     ImageMetadata,
     PlateLayout,
-    well_path,
     write_plate_metadata,
     write_tiff_folder,
     write_well,
@@ -99,10 +98,8 @@ def restore_kept_images(
 def kept_folder(job: Job, plan: StepPlan, well: str) -> Path:
     """Return the folder of a well's kept images."""
     assert plan.store is not None
-    if plan.store.zarr is None:
-        return job.plate_dir / image_folder(plan.step_name, well, plan.store.sub_dir)
-    store = job.plate_dir / store_path(plan.step_name, plan.store.sub_dir)
-    return store / well_path(well)
+    is_zarr, sub_dir = plan.store.zarr is not None, plan.store.sub_dir
+    return job.plate_dir / kept_well_folder(plan.step_name, well, sub_dir, is_zarr=is_zarr)
 
 
 def write_store_metadata(job: Job) -> None:

@@ -1,8 +1,9 @@
 """Leave what a later job needs to find the same result by the bytes of what it reads alone."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 
 from openhcs_core.config import FrozenModel
 from openhcs_core.errors import DiskFullError, InputDataError, StorageAccessError
@@ -43,10 +44,7 @@ def leave_shortcut(
         plate=job.location.plate_path if plan.source is None else None,
         modules=modules,
     )
-    try:
-        write_unless_removed(partial(write_shortcut, record.parent, shortcut), record)
-    except (DiskFullError, StorageAccessError) as error:
-        logger.debug("no shortcut to the result: %s", error)
+    _leave(partial(write_shortcut, record.parent, shortcut), record)
 
 
 def leave_made_files(
@@ -74,8 +72,13 @@ def leave_made_files(
             job.results.files.put_bytes(content)
         write_made_files(job.results.root, plan_digest(plan), target, made)
 
+    _leave(write, job.results.root)
+
+
+def _leave(write: Callable[[], None], place: Path) -> None:
+    """Write below a place of the cache, where there is room and it may be written."""
     try:
-        write_unless_removed(write, job.results.root)
+        write_unless_removed(write, place)
     except (DiskFullError, StorageAccessError) as error:
         logger.debug("no shortcut to the result: %s", error)
 
