@@ -14,15 +14,16 @@ from openhcs_core.session.run_claim import is_signed_by
 from openhcs_core.session.snakemake_arguments import find_snakefile
 from openhcs_core.testing.plates import write_imagexpress_plate
 
-TOO_LONG = "x" * 300
-"""A folder that no file system can be asked for."""
+LOOP = "loop"
+"""A link to itself: the folder cannot be listed, as of a share that is away."""
 
 
 @pytest.fixture
 def unreachable(tmp_path, monkeypatch):
     """A config whose plate cannot be looked at."""
     monkeypatch.chdir(tmp_path)
-    Path("config.yaml").write_text(f"plates: {{a: {{path: {TOO_LONG}}}}}\npipeline: p.yaml\n")
+    Path(LOOP).symlink_to(LOOP)
+    Path("config.yaml").write_text(f"plates: {{a: {{path: {LOOP}}}}}\npipeline: p.yaml\n")
     Path("p.yaml").write_text("steps: [{name: s, func: skimage:filters.gaussian}]\n")
     return "config.yaml"
 
@@ -71,7 +72,7 @@ def test_a_plate_that_goes_away_during_its_run_is_broken_and_stops_no_other(unre
     child = ChildOutcome(code=1, wall_s=1.0, log="log", is_of_one=True)
     outcome = read_outcome(unreachable, CheckedPlate("a", wells=1), child)
     assert (outcome.state, outcome.exit_code) == ("broken", 3)
-    assert TOO_LONG in outcome.reason
+    assert LOOP in outcome.reason
 
 
 def test_it_is_known_which_process_was_the_last_to_run_a_plate(tmp_path):
@@ -93,7 +94,7 @@ def test_a_snakefile_that_is_not_there_is_named_with_where_it_was_looked_for(tmp
 def test_the_status_of_a_plate_can_be_asked_for_whatever_is_wrong_with_others(unreachable, capsys):
     write_imagexpress_plate(Path("plate"), [1])
     text = Path(unreachable).read_text()
-    two = text.replace(f"{{path: {TOO_LONG}}}", "{path: gone}, b: {path: plate}")
+    two = text.replace(f"{{path: {LOOP}}}", "{path: gone}, b: {path: plate}")
     Path(unreachable).write_text(two)
     assert main(["status", "--config", unreachable]) == 2
     assert main(["status", "--config", unreachable, "--plate", "b"]) == 0
