@@ -9,7 +9,7 @@ from typing import Literal
 
 import click
 
-from openhcs_core.cli.plate_options import choose_microscope, generic_config, microscope_options
+from openhcs_core.cli.plate_options import PlateReading, microscope_options
 from openhcs_core.cli.progress import progress_bar
 from openhcs_core.config import ZarrChunkStrategy, ZarrCompressor, ZarrConfig
 from openhcs_core.plates import Conversion, ConvertOptions, convert_plate
@@ -46,9 +46,7 @@ def convert_command(
     plate: str,
     out: Path,
     *,
-    microscope: str,
-    pattern: str | None,
-    well: str | None,
+    reading: PlateReading,
     version: Literal["0.5", "0.4"],
     compressor: str,
     wells: str,
@@ -71,8 +69,7 @@ def convert_command(
       openhcs-core convert data/demo/9987_Plate_3434 demo.ome.zarr
     """
     source = open_plate_source(plate)
-    generic = generic_config(microscope, pattern, well)
-    index = choose_microscope(plate, source, microscope, generic).handler.index(source)
+    index = reading.choose(plate, source).handler.index(source)
     for warning in index.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     # without shards a well in one chunk would be decoded as a whole for each plane

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from openhcs_core.cli.plate_options import choose_microscope, generic_config, microscope_options
+from openhcs_core.cli.plate_options import PlateReading, microscope_options
 from openhcs_core.cli.progress import progress_bar
 from openhcs_core.errors import EXIT_DATA, printable
 from openhcs_core.microscopes import ChannelInfo, PlateIndex
@@ -24,10 +24,8 @@ from openhcs_core.storage import PlateSource, open_plate_source
 def index_command(
     context: click.Context,
     plate: str,
-    microscope: str,
-    pattern: str | None,
-    well: str | None,
     *,
+    reading: PlateReading,
     deep: bool,
     as_json: bool,
 ) -> None:
@@ -43,11 +41,11 @@ def index_command(
     Examples:
       openhcs-core index data/demo/9987_Plate_3434
       openhcs-core index images --pattern '{well}_{site}_{channel}.tif'
+      openhcs-core index plate.zarr --image 0_registered
       openhcs-core index data/demo/9987_Plate_3434 --deep
     """
     source = open_plate_source(plate)
-    generic = generic_config(microscope, pattern, well)
-    choice = choose_microscope(plate, source, microscope, generic)
+    choice = reading.choose(plate, source)
     index = choice.handler.index(source)
     found = _inspect(index, source) if deep else None
     index = index if found is None else found.index

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from openhcs_core.cli.plate_options import choose_microscope, generic_config, microscope_options
-from openhcs_core.config import GenericConfig
+from openhcs_core.cli.plate_options import PlateReading, microscope_options
 from openhcs_core.errors import ConfigError, OpenHCSError, collecting, printable, raise_all
 from openhcs_core.microscopes import HandlerChoice, PlateIndex, check_has_images
 from openhcs_core.plates import StarterPlate, name_plates, starter_config, starter_pipeline
@@ -27,9 +26,7 @@ from openhcs_core.storage import open_plate_source
 def init_command(
     plates: tuple[str, ...],
     *,
-    microscope: str,
-    pattern: str | None,
-    well: str | None,
+    reading: PlateReading,
     config: str,
     pipeline: str,
     results: str,
@@ -52,10 +49,10 @@ def init_command(
             f"{' and '.join(there)} {'is' if len(there) == 1 else 'are'} there already; --force "
             "overwrites, --config and --pipeline name other files"
         )
-    generic = generic_config(microscope, pattern, well)
-    found = _look(name_plates(plates), microscope, generic)
+    found = _look(name_plates(plates), reading)
     starters = [
-        StarterPlate(name, path, index, generic) for name, (path, _, index) in found.items()
+        StarterPlate(name, path, index, reading.generic, reading.ome_zarr)
+        for name, (path, _, index) in found.items()
     ]
     files = {
         config: starter_config(starters, pipeline, results),
@@ -76,14 +73,14 @@ def init_command(
 _Found = Mapping[str, tuple[str, HandlerChoice, PlateIndex]]
 
 
-def _look(named: Mapping[str, str], microscope: str, generic: GenericConfig | None) -> _Found:
+def _look(named: Mapping[str, str], reading: PlateReading) -> _Found:
     """Index every plate; raise what is wrong with any of them."""
     found = {}
     errors: list[OpenHCSError] = []
     for name, path in named.items():
         with collecting(errors):
             source = open_plate_source(path)
-            choice = choose_microscope(path, source, microscope, generic)
+            choice = reading.choose(path, source)
             index = choice.handler.index(source)
             check_has_images(index)
             found[name] = (path, choice, index)

@@ -1,6 +1,7 @@
 """What an OME-Zarr plate says of itself: versions 0.4 and 0.5, of any writer."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -153,12 +154,13 @@ def check_acquisition(source: PlateSource, group: ZarrGroup, choice: ZarrPlateCo
     if choice.acquisition is None and len(known) > 1 and not choice.images:
         raise InputDataError(
             f"{source.where(group.file)} has {len(known)} acquisitions, {', '.join(known[:12])}; "
-            f"expected one. {_CHOOSE} 'ome_zarr: {{acquisition: {known[0]}}}' takes one"
+            f"expected one. {_CHOOSE} 'ome_zarr: {{acquisition: {known[0]}}}' takes one, "
+            f"as --acquisition {known[0]} does for index, init and convert"
         )
     if choice.acquisition is not None and known and str(choice.acquisition) not in known:
         raise InputDataError(
-            f"{source.where(group.file)} has no acquisition {choice.acquisition}, which the config "
-            f"asks for; it has {', '.join(known[:12])}"
+            f"{source.where(group.file)} has no acquisition {choice.acquisition}, which is asked "
+            f"for; it has {', '.join(known[:12])}"
         )
 
 
@@ -264,7 +266,8 @@ def _check_versions(where: str, paths: Sequence[str]) -> None:
             raise InputDataError(
                 f"{where} lists the images {path} and {', '.join(others[:6])}, which look like one "
                 f"field before and after processing; expected one image a field. {_CHOOSE} "
-                f"'ome_zarr: {{images: [{path!r}]}}' takes one"
+                f"'ome_zarr: {{images: [{path!r}]}}' takes one, as --image {shlex.quote(path)} "
+                "does for index, init and convert"
             )
 
 

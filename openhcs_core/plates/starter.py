@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from openhcs_core.config import GenericConfig, check_name
+from openhcs_core.config import GenericConfig, ZarrPlateConfig, check_name
 from openhcs_core.errors import ConfigError
 from openhcs_core.microscopes import PlateIndex
 
@@ -25,12 +25,15 @@ class StarterPlate:
         What it consists of.
     generic : GenericConfig or None
         How its file names were read, if no handler of an instrument did.
+    ome_zarr : ZarrPlateConfig or None
+        Which images of an OME-Zarr plate were taken, if not all.
     """
 
     name: str
     path: str
     index: PlateIndex
     generic: GenericConfig | None = None
+    ome_zarr: ZarrPlateConfig | None = None
 
 
 def plate_name(path: str) -> str:
@@ -102,6 +105,8 @@ def _plate_lines(plate: StarterPlate) -> list[str]:
         own = plate.generic.model_dump(exclude_defaults=True)
         lines.append("    generic:")
         lines += [f"      {key}: {_quoted(str(value))}" for key, value in own.items()]
+    if plate.ome_zarr is not None:
+        lines.append(f"    ome_zarr: {_zarr_choice(plate.ome_zarr)}")
     if missing:
         lines += [
             f"    # {missing} images are missing and become holes; 'error' refuses the plate",
@@ -112,6 +117,13 @@ def _plate_lines(plate: StarterPlate) -> list[str]:
         "    # exclude_wells: [A01]",
         "    # plate_map: plate_map.csv  # columns well, treatment, dose…: joined into every table",
     ]
+
+
+def _zarr_choice(choice: ZarrPlateConfig) -> str:
+    parts = [] if choice.acquisition is None else [f"acquisition: {choice.acquisition}"]
+    if choice.images:
+        parts.append(f"images: [{', '.join(map(_quoted, choice.images))}]")
+    return f"{{{', '.join(parts)}}}"
 
 
 def starter_pipeline(indexes: Sequence[PlateIndex]) -> str:

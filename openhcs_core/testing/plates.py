@@ -27,7 +27,7 @@ _BACKGROUND, _NUCLEUS, _RADIUS_PX = 200, 3000, 5
 
 
 def write_imagexpress_plate(
-    folder: Path, columns: Sequence[int], shape: tuple[int, int] = (64, 64)
+    folder: Path, columns: Sequence[int], shape: tuple[int, int] = (64, 64), *, seed: int = 0
 ) -> None:
     """Write an ImageXpress export: row A, two sites, one wave, a few round nuclei in each field.
 
@@ -39,13 +39,15 @@ def write_imagexpress_plate(
         Columns that have wells, of 1 to 12.
     shape : tuple of int
         ``(Y, X)`` of an image, px; uint16. The same for equal arguments.
+    seed : int
+        Another one gives other images.
     """
     selected = ("TRUE" if column in columns else "FALSE" for column in range(1, 13))
     (folder / "TimePoint_1").mkdir(parents=True)
     (folder / "P.HTD").write_text(_HTD.format(selected=", ".join(selected)), encoding="utf-8")
     y, x = np.mgrid[: shape[0], : shape[1]]
     for column, site in itertools.product(columns, (1, 2)):
-        random = np.random.default_rng(10 * column + site)
+        random = np.random.default_rng(1000 * seed + 10 * column + site)
         image = random.poisson(_BACKGROUND, shape)
         centres = random.integers(2 * _RADIUS_PX, min(shape) - 2 * _RADIUS_PX, (3 + site, 2))
         for at_y, at_x in centres:

@@ -81,6 +81,7 @@ class Project:
     extra: dict = field(default_factory=dict)
     profile: str = "slurm"
     options: tuple[str, ...] = _IMPATIENT
+    started: list = field(default_factory=list)
 
     @property
     def results(self):
@@ -116,7 +117,7 @@ class Project:
     def start(self, *arguments):
         """Start a run on the cluster and return its process."""
         with (self.folder / "main.log").open("w") as log:
-            return subprocess.Popen(
+            run = subprocess.Popen(
                 self.command(*arguments),
                 cwd=self.folder,
                 env=self.environment,
@@ -125,6 +126,15 @@ class Project:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self.started.append(run)
+        return run
+
+    def end(self):
+        """End what a test that failed has left running."""
+        for run in self.started:
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL)
+                run.wait()
 
     def snakemake(self, *arguments, local=False):
         """Run to the end; return the exit code and what was said."""
@@ -171,15 +181,20 @@ class Project:
 def new_project(cluster, tmp_path):
     """What makes a project with small plates in a folder of the test."""
 
+    made = []
+
     def make(folder="project", *, plates=("one",), columns=(1, 2), shape=(64, 64), **how):
         project = Project(tmp_path / folder, cluster, tuple(plates), **how)
-        for name in plates:
-            write_imagexpress_plate(project.folder / name, columns, shape)
+        made.append(project)
+        for seed, name in enumerate(plates):  # equal ones would share what is computed
+            write_imagexpress_plate(project.folder / name, columns, shape, seed=seed)
         project.configure()
         project.write("config/pipeline.yaml", PIPELINE)
         return project
 
     yield make
+    for project in made:
+        project.end()
     for state in ("PENDING", "RUNNING"):
         cluster.call("scancel", f"--state={state}", f"--user={getpass.getuser()}", check=False)
 

@@ -36,6 +36,8 @@ def act(image_stack, wait_s: float = 0.0, mode: str = ""):
         os.kill(os.getpid(), signal.SIGSEGV)
     if mode != "wait once" or first:
         time.sleep(wait_s)
+    while mode == "hold" and not Path("told/go").exists():
+        time.sleep(0.05)
     return image_stack
 '''
 PIPELINE = """steps:
@@ -116,8 +118,8 @@ def _answers_without_key(address):
 
 
 def test_pilots_give_what_a_local_run_gives(warm_project, until):
-    project = warm_project(columns=(1, 2, 3))
-    local = warm_project("local", columns=(1, 2, 3))
+    project = warm_project(override=("hold", 0), columns=(1, 2, 3))
+    local = warm_project("local", override=("hold", 0), columns=(1, 2, 3))
     size = ("--openhcs-pilots", "1", "--openhcs-gpu-pilots", "2")
     run = project.start("--set-resources", "act:gpu=1", *size)
     keys = until(
@@ -133,6 +135,8 @@ def test_pilots_give_what_a_local_run_gives(warm_project, until):
     for connection in psutil.Process(run.pid).net_connections("tcp"):
         if connection.status == psutil.CONN_LISTEN:
             assert not _answers_without_key(connection.laddr)
+    for held in (project, local):
+        held.write("told/go", "")
     assert run.wait() == 0, project.log()
     local.done("--executor", "openhcs", local=True)
     assert project.committed() == local.committed()

@@ -125,7 +125,7 @@ def test_one_of_several_acquisitions_is_taken_by_name_and_none_by_guessing(handl
     index = _configured(acquisition=3).index(plate)
     assert {image.path.split("/")[2] for image in index.images} == {"1"}
     assert (len(index.images), index.sites, index.missing) == (2 * 2 * 3, (2,), ())
-    with pytest.raises(InputDataError, match="has no acquisition 1, which the config asks for"):
+    with pytest.raises(InputDataError, match="has no acquisition 1, which is asked for"):
         _configured(acquisition=1).index(plate)
 
 
