@@ -9,7 +9,7 @@ the job goes the ordinary way, which says what is wrong when something is. Stand
 
 from openhcs_core.put_back.plate_files import MOST_BYTES, STORE_TARGET, MadeFiles, write_made_files
 from openhcs_core.put_back.putting import put_back
-from openhcs_core.put_back.shortcuts import SHORTCUT, Shortcut, write_shortcut
+from openhcs_core.put_back.shortcuts import SHORTCUT, Shortcut, check_shortcut, write_shortcut
 
 __all__ = [
     "MOST_BYTES",
@@ -17,6 +17,7 @@ __all__ = [
     "STORE_TARGET",
     "MadeFiles",
     "Shortcut",
+    "check_shortcut",
     "put_back",
     "write_made_files",
     "write_shortcut",

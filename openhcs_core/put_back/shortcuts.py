@@ -71,6 +71,16 @@ def write_fields(folder: Path, fields: dict[str, Any], name: str = "") -> None:
             os.fchmod(stream.fileno(), os.fstat(stream.fileno()).st_mode & _READ_ONLY)
 
 
+def check_shortcut(path: Path) -> str | None:
+    """Return what is wrong with a shortcut, None when its content is what its name says."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return f"damaged ({error})"
+    digest = digest_bytes(content)
+    return None if path.stem.rpartition("-")[2] == digest else f"a file of digest {digest}"
+
+
 def find_shortcut(folder: Path, is_same: Callable[[Shortcut], bool]) -> Shortcut | None:
     """Return the shortcut of a folder for which everything is the same, None without one."""
     return next(filter(is_same, (Shortcut(**fields) for fields in read_shortcuts(folder))), None)

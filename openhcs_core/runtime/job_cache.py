@@ -188,6 +188,15 @@ class JobCache:
         record = JobRecord(manifest=manifest, kept=kept, read=read)
         _write(record, self.record_path(manifest))
 
+    def check(self, path: Path) -> str | None:
+        """Return what is wrong with a job's record, None when it is of the job it is named by."""
+        try:
+            record = JobRecord.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            return f"damaged ({str(error).splitlines()[0]})"
+        is_own = path == self.record_path(record.manifest)
+        return None if is_own else "the record of a job that read something else"
+
     def record_path(self, manifest: Manifest) -> Path:
         """Return where the record of a job is that committed a manifest, if there is one."""
         content_read = {"inputs": manifest.inputs, "special": manifest.special}

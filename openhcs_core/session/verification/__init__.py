@@ -6,7 +6,8 @@ from pathlib import Path
 
 from openhcs_core.errors import ConfigError
 from openhcs_core.plan import LOCATION
-from openhcs_core.runtime import OBJECTS_FOLDER, ImageCache, JobCache, Location
+from openhcs_core.put_back import SHORTCUT, check_shortcut
+from openhcs_core.runtime import JOBS_FOLDER, OBJECTS_FOLDER, ImageCache, JobCache, Location
 from openhcs_core.session.verification.plans import (
     PlannedPlate,
     PlannedResults,
@@ -111,12 +112,15 @@ def _caches(plates: list[PlannedPlate]) -> list[ImageCache]:
 
 
 def _check_cache(cache: ImageCache) -> tuple[list[Problem], int]:
-    """Return what is damaged: stacks of images, and files of jobs that may be put back."""
+    """Return what is damaged: stacks of images, and of jobs that may be put back all there is."""
     jobs = JobCache(cache.root)
+    records = cache.root / JOBS_FOLDER
     checks = [
         *((cache.check, path) for path in cache.root.glob(f"{OBJECTS_FOLDER}/*/*.npy")),
         *((jobs.files.check, path) for path in jobs.files.root.glob("*/[!.]*")),
         *((jobs.images.check, path) for path in jobs.images.root.glob("*/[!.]*")),
+        *((jobs.check, path) for path in records.rglob("[!.]*.json")),
+        *((check_shortcut, path) for path in records.rglob(f"[!.]*{SHORTCUT}")),
     ]
     checks.sort(key=lambda check: check[1])
     with ThreadPoolExecutor() as pool:

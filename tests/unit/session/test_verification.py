@@ -258,6 +258,26 @@ def test_the_cache_is_checked_when_asked_for(project, finished):
         Path(path).write_bytes(content)
 
 
+@pytest.mark.parametrize("ending", ["json", "shortcut"])
+def test_what_is_kept_of_jobs_is_checked_when_asked_for(project, finished, ending):
+    """A record of another job, or with a part of it gone; a shortcut with one sign changed."""
+    path = _first(f"{finished}/results/.cache/jobs/**/*.{ending}")
+    content = Path(path).read_bytes()
+    Path(path).chmod(0o644)
+    try:
+        for wrong in (content[:-1], content.replace(b'"', b"'", 1), b""):
+            Path(path).write_bytes(wrong)
+            assert _only("altered", path).mend == "delete it"
+    finally:
+        Path(path).write_bytes(content)
+    if ending == "json":
+        other = Path(path).with_name(f"{'0' * 64}.json")
+        other.write_bytes(content)
+        assert _only("altered", str(other)).found == "the record of a job that read something else"
+        other.unlink()
+    assert _verify().problems == ()
+
+
 def test_leftovers_are_named_and_files_that_are_not_ours_are_noted(project):
     Path(DEMO, "tables/count/A09.cell_counts.csv").write_text("well\n")
     Path(DEMO, "tables/count/notes.csv").write_text("mine\n")
