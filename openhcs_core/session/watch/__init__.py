@@ -5,11 +5,12 @@ a restart would lose.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from openhcs_core.errors import ErrorGroup, OpenHCSError
+from openhcs_core.errors import EXIT_DONE, ErrorGroup, OpenHCSError
 from openhcs_core.plates import plate_name
+from openhcs_core.session.snakemake_arguments import asks_for_dry_run, asks_for_part
 from openhcs_core.session.watch.changes import find_changes
 from openhcs_core.session.watch.plate_runs import PlateRun, WatchOptions, check_options
 from openhcs_core.session.watch.states import PlateState, Stage, find_state, state_of_error
@@ -47,7 +48,7 @@ class Watcher:
     def __init__(self, options: WatchOptions, start: Callable[[PlateRun], int]) -> None:
         self._options, self._start = options, start
         self._seen: dict[str, _Seen] = {}
-        self._tried: dict[str, object] = {}
+        self._tried: dict[str, tuple[object, PlateState]] = {}
 
     def round(self) -> Iterator[PlateState]:
         """Look at each plate once; yield its state, before and after a run."""
@@ -88,9 +89,9 @@ class Watcher:
                 yield seen.state
                 return
             state = self._state(name, folder)
-            if state.run is not None and self._tried.get(name) == state.run.content:
-                detail = f"was tried with these plans; see {state.run.log}"
-                state = PlateState(name, Stage.FAILED, detail, waits=state.waits)
+            plans, outcome = self._tried.get(name, (None, state))
+            if state.run is not None and plans == state.run.content:  # it would end as it did
+                state = replace(outcome, waits=state.waits)
             yield state
             if state.run is not None:
                 state = self._run(state, state.run, folder)
@@ -102,13 +103,26 @@ class Watcher:
 
     def _run(self, state: PlateState, run: PlateRun, folder: Path) -> PlateState:
         """Run a plate that is ready; return its state then."""
-        self._tried[state.name] = run.content
         code = self._start(run)
         after = self._state(state.name, folder)
         if after.run is None:
+            self._tried.pop(state.name, None)
             return after
-        detail = f"snakemake ended with {code} before all was done; see {run.log}"
-        return PlateState(state.name, Stage.FAILED, detail, waits=after.waits)
+        outcome = self._after_part(code, run, after)
+        self._tried[state.name] = (run.content, outcome)
+        return outcome
+
+    def _after_part(self, code: int, run: PlateRun, after: PlateState) -> PlateState:
+        """Return the state of a plate of which not all is done."""
+        arguments = self._options.arguments
+        if code == EXIT_DONE and asks_for_dry_run(arguments):
+            stage, detail = Stage.LOOKED_AT, f"snakemake said what it would do; see {run.log}"
+        elif code == EXIT_DONE and asks_for_part(arguments, self._options.results):
+            stage, detail = Stage.PARTLY, "all that snakemake was asked for is done"
+        else:
+            stage = Stage.FAILED
+            detail = f"snakemake ended with {code} before all was done; see {run.log}"
+        return PlateState(after.name, stage, detail, waits=after.waits)
 
     def _state(self, name: str, folder: Path) -> PlateState:
         try:

@@ -34,6 +34,7 @@ class Stage(StrEnum):
     READY = "ready"
     BUSY = "busy"
     PARTLY = "partly done"
+    LOOKED_AT = "looked at"
     DONE = "done"
     FAILED = "failed"
     REFUSED = "refused"

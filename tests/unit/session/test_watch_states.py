@@ -164,6 +164,25 @@ def test_a_wrong_pipeline_is_said_of_each_plate_and_an_edit_is_noticed(options):
     assert [state.stage for state in watcher.round()] == [Stage.READY, Stage.FAILED]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "stage"),
+    [
+        (("--until", "measure"), 0, Stage.PARTLY),
+        (("--until", "measure"), 1, Stage.FAILED),
+        (("-n",), 0, Stage.LOOKED_AT),
+        (("-n",), 1, Stage.FAILED),
+        (("--cores", "2"), 0, Stage.FAILED),
+    ],
+)
+def test_what_snakemake_was_asked_for_counts_and_is_not_asked_for_again(
+    options, arguments, code, stage
+):
+    write_imagexpress_plate(options.folder / "one", (1,))
+    watcher = Watcher(replace(options, arguments=arguments), lambda run: code)
+    assert [state.stage for state in watcher.round()] == [Stage.READY, stage]
+    assert [state.stage for state in watcher.round()] == [stage]
+
+
 def test_folders_of_one_name_and_results_in_the_drop_folder(options):
     for name in ("p#1", "p?1", "results"):
         write_imagexpress_plate(options.folder / name, (1,))
