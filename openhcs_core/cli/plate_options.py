@@ -40,13 +40,16 @@ class PlateReading:
         Raises
         ------
         ConfigError, InputDataError
-            See :func:`~openhcs_core.microscopes.choose_handler`.
+            See :func:`~openhcs_core.microscopes.choose_handler`; or no config can have this path.
         """
         if self.generic is None and self.ome_zarr is None:
             return choose_handler(self.microscope, source)
-        settings = PlateConfig(
-            path=plate, microscope=self.microscope, generic=self.generic, ome_zarr=self.ome_zarr
-        )
+        try:
+            settings = PlateConfig(
+                path=plate, microscope=self.microscope, generic=self.generic, ome_zarr=self.ome_zarr
+            )
+        except ValidationError as error:
+            raise _config_error("PLATE", error) from error
         return choose_handler(self.microscope, source, settings)
 
 
@@ -109,6 +112,10 @@ def plate_reading(
             ZarrPlateConfig(acquisition=acquisition, images=images) if is_zarr else None,
         )
     except ValidationError as error:
-        problems = "; ".join(str(problem["msg"]) for problem in error.errors())
         given = "--image" if pattern is None else f"--pattern {pattern!r}"
-        raise ConfigError(f"{given}: {problems}") from error
+        raise _config_error(given, error) from error
+
+
+def _config_error(what: str, error: ValidationError) -> ConfigError:
+    problems = (str(problem["msg"]).removeprefix("Value error, ") for problem in error.errors())
+    return ConfigError(f"{what}: {'; '.join(problems)}")

@@ -54,7 +54,9 @@ class LocalPlate(PlateSource):
                 "its drive is mounted"
             ) from error
         except NotADirectoryError as error:
-            raise ConfigError(f"{self.name} is a file; expected the folder of a plate") from error
+            what = "is" if self._folder.is_file() else "is below"
+            text = f"{self.name} {what} a file; expected the folder of a plate"
+            raise ConfigError(text) from error
         except OSError as error:
             raise InputDataError(
                 f"plate folder {self.name} cannot be listed: {error.strerror or error}"

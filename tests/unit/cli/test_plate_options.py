@@ -100,3 +100,9 @@ def test_one_of_several_acquisitions_is_asked_for_by_its_option(plate, tmp_path)
 def test_options_that_do_not_go_together_are_refused(plate, options, said):
     with pytest.raises(ConfigError, match=said):
         call(index_command, plate, *options)
+
+
+@pytest.mark.parametrize(("path", "said"), [("x" * 300, "has 300 bytes"), ("", "is empty")])
+def test_a_path_that_no_config_can_have_is_refused(path, said):
+    with pytest.raises(ConfigError, match=f"PLATE: .*{said}"):
+        call(index_command, path, "--pattern", "{well}.tif")
