@@ -199,7 +199,7 @@ def _nuclear_channel(channels: Mapping[str, str]) -> str:
 
 def _quoted(text: str) -> str:
     """Return text as YAML reads it back, with quotes only where they are needed."""
-    if re.fullmatch(r"[A-Za-z_./][\w./-]*", text, re.ASCII) and text.lower() not in _WORDS:
+    if re.fullmatch(r"([A-Za-z_]|\.{0,2}/)[\w./-]*", text, re.ASCII) and text.lower() not in _WORDS:
         return text
     return f'"{"".join(map(_escaped, text))}"'
 

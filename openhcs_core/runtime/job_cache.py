@@ -192,8 +192,10 @@ class JobCache:
         """Return what is wrong with a job's record, None when it is of the job it is named by."""
         try:
             record = JobRecord.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            return f"damaged ({str(error).splitlines()[0]})"
+        except OSError as error:
+            return f"damaged ({error})"
+        except ValidationError as error:
+            return f"no record as this version writes it ({error.errors()[0]['msg']})"
         is_own = path == self.record_path(record.manifest)
         return None if is_own else "the record of a job that read something else"
 

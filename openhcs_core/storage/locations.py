@@ -54,7 +54,7 @@ class LocalPlate(PlateSource):
                 "its drive is mounted"
             ) from error
         except NotADirectoryError as error:
-            what = "is" if self._folder.is_file() else "is below"
+            what = "is" if self._folder.exists() else "is below"
             text = f"{self.name} {what} a file; expected the folder of a plate"
             raise ConfigError(text) from error
         except OSError as error:

@@ -112,7 +112,7 @@ def _caches(plates: list[PlannedPlate]) -> list[ImageCache]:
 
 
 def _check_cache(cache: ImageCache) -> tuple[list[Problem], int]:
-    """Return what is damaged: stacks of images, and of jobs that may be put back all there is."""
+    """Return stacks of images, and what is kept of jobs, that are not what their names say."""
     jobs = JobCache(cache.root)
     records = cache.root / JOBS_FOLDER
     checks = [
@@ -128,6 +128,13 @@ def _check_cache(cache: ImageCache) -> tuple[list[Problem], int]:
     problems = [
         Problem("altered", str(path), "content that gives its name", wrong, "delete it")
         for (_, path), wrong in zip(checks, found, strict=True)
-        if wrong is not None
+        if wrong is not None and path.exists()  # else a run or gc has removed it meanwhile
     ]
-    return problems, sum(path.stat().st_size for _, path in checks)
+    return problems, sum(_size(path) for _, path in checks)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from openhcs_core.errors import EXIT_DONE, ErrorGroup, OpenHCSError
 from openhcs_core.plates import plate_name
+from openhcs_core.session.files import changed_files
 from openhcs_core.session.snakemake_arguments import asks_for_dry_run, asks_for_part
 from openhcs_core.session.watch.changes import find_changes
 from openhcs_core.session.watch.plate_runs import PlateRun, WatchOptions, check_options
@@ -89,9 +90,8 @@ class Watcher:
                 yield seen.state
                 return
             state = self._state(name, folder)
-            plans, outcome = self._tried.get(name, (None, state))
-            if state.run is not None and plans == state.run.content:  # it would end as it did
-                state = replace(outcome, waits=state.waits)
+            if state.run is not None:
+                state = self._as_tried(state, state.run)
             yield state
             if state.run is not None:
                 state = self._run(state, state.run, folder)
@@ -100,6 +100,17 @@ class Watcher:
                 self._seen[name] = _Seen(fingerprint, state)
         except OSError as error:
             yield _unreadable(name, error)
+
+    def _as_tried(self, state: PlateState, run: PlateRun) -> PlateState:
+        """Return what came of a plate where the same plans were tried: they would end as they did.
+
+        What was done in part is done again where its results, and the plans with them, are gone.
+        """
+        plans, outcome = self._tried.get(state.name, (None, state))
+        is_gone = outcome.stage is Stage.PARTLY and changed_files(run.content)
+        return (
+            replace(outcome, waits=state.waits) if plans == run.content and not is_gone else state
+        )
 
     def _run(self, state: PlateState, run: PlateRun, folder: Path) -> PlateState:
         """Run a plate that is ready; return its state then."""

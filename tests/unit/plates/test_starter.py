@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openhcs_core.cli.init_command import init_command
-from openhcs_core.config import PipelineConfig, WorkflowConfig, load_yaml, validate
+from openhcs_core.config import PipelineConfig, WorkflowConfig, ZarrPlateConfig, load_yaml, validate
 from openhcs_core.errors import ConfigError, InputDataError
 from openhcs_core.microscopes import get_handler
 from openhcs_core.plates import StarterPlate, name_plates, starter_config, starter_pipeline
@@ -113,6 +113,16 @@ def test_any_path_and_any_name_of_a_channel_is_read_back(tmp_path_factory, path,
     pipeline = validate(PipelineConfig, load_yaml(folder / "p.yaml"))
     assert isinstance(pipeline.steps[-1].func, dict)
     assert list(pipeline.steps[-1].func) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("name", [".5", ".inf", ".nan", "0", "on", "./a", "../b", "a]", "0_x"])
+def test_any_name_of_an_image_is_read_back(tmp_path, name):
+    choice = ZarrPlateConfig(acquisition=1, images=(name, "b"))
+    index = replace(INDEX, microscope="ome_zarr")
+    plate = StarterPlate("p", name, index, ome_zarr=choice)
+    (tmp_path / "c.yaml").write_text(starter_config([plate], "p.yaml", "results"))
+    read = validate(WorkflowConfig, load_yaml(tmp_path / "c.yaml")).plates["p"]
+    assert (read.ome_zarr, read.path) == (choice, name)
 
 
 @pytest.mark.parametrize(

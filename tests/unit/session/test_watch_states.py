@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from openhcs_core.errors import ConfigError
 from openhcs_core.microscopes import get_handler
+from openhcs_core.session.files import write_files
 from openhcs_core.session.watch import Stage, Watcher, WatchOptions, check_options
 from openhcs_core.session.watch.changes import Changes, find_changes
 from openhcs_core.session.watch.states import _complete_wells
@@ -178,9 +180,29 @@ def test_what_snakemake_was_asked_for_counts_and_is_not_asked_for_again(
     options, arguments, code, stage
 ):
     write_imagexpress_plate(options.folder / "one", (1,))
-    watcher = Watcher(replace(options, arguments=arguments), lambda run: code)
+
+    def run_with(run):
+        write_files(run.content)
+        return code
+
+    watcher = Watcher(replace(options, arguments=arguments), run_with)
     assert [state.stage for state in watcher.round()] == [Stage.READY, stage]
     assert [state.stage for state in watcher.round()] == [stage]
+
+
+def test_a_part_is_done_again_when_its_results_are_gone(options):
+    write_imagexpress_plate(options.folder / "one", (1,))
+
+    def run_it(run):
+        write_files(run.content)
+        return 0
+
+    watcher = Watcher(replace(options, arguments=("--until", "measure")), run_it)
+    again = [Stage.READY, Stage.PARTLY]
+    assert [state.stage for state in watcher.round()] == again
+    assert [state.stage for state in watcher.round()] == [Stage.PARTLY]
+    shutil.rmtree("results/one")
+    assert [state.stage for state in watcher.round()] == again
 
 
 def test_folders_of_one_name_and_results_in_the_drop_folder(options):
