@@ -77,8 +77,11 @@ def check_shortcut(path: Path) -> str | None:
         content = path.read_bytes()
     except OSError as error:
         return f"damaged ({error})"
-    digest = digest_bytes(content)
-    return None if path.stem.rpartition("-")[2] == digest else f"a file of digest {digest}"
+    return None if _is_whole(path, content) else f"a file of digest {digest_bytes(content)}"
+
+
+def _is_whole(path: Path, content: bytes) -> bool:
+    return path.stem.rpartition("-")[2] == digest_bytes(content)
 
 
 def find_shortcut(folder: Path, is_same: Callable[[Shortcut], bool]) -> Shortcut | None:
@@ -93,7 +96,7 @@ def read_shortcuts(folder: Path) -> Iterator[dict[str, Any]]:
             content = path.read_bytes()
         except OSError:  # removed meanwhile
             continue
-        if path.stem.rpartition("-")[2] != digest_bytes(content):  # damaged
+        if not _is_whole(path, content):
             continue
         fields = json.loads(content)
         if fields.pop("made by", None) == MAKER:

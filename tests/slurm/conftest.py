@@ -133,8 +133,7 @@ class Project:
         """End what a test that failed has left running."""
         for run in self.started:
             if run.poll() is None:
-                os.killpg(run.pid, signal.SIGKILL)
-                run.wait()
+                _kill(run)
 
     def snakemake(self, *arguments, local=False):
         """Run to the end; return the exit code and what was said."""
@@ -216,9 +215,9 @@ def until():
 @pytest.fixture
 def kill():
     """What kills a main process and its children on this machine, and waits."""
+    return _kill
 
-    def end(process):
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
-    return end
+def _kill(process):
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -107,10 +107,9 @@ class Watcher:
         What was done in part is done again where its results, and the plans with them, are gone.
         """
         plans, outcome = self._tried.get(state.name, (None, state))
-        is_gone = outcome.stage is Stage.PARTLY and changed_files(run.content)
-        return (
-            replace(outcome, waits=state.waits) if plans == run.content and not is_gone else state
-        )
+        if plans != run.content or (outcome.stage is Stage.PARTLY and changed_files(run.content)):
+            return state
+        return replace(outcome, waits=state.waits)
 
     def _run(self, state: PlateState, run: PlateRun, folder: Path) -> PlateState:
         """Run a plate that is ready; return its state then."""

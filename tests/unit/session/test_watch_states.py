@@ -42,6 +42,16 @@ def look(options, start=lambda run: 0):
     return {state.name: state for state in Watcher(options, start).round()}
 
 
+def writing_plans(code):
+    """Return what starts a snakemake that writes its plans, as all do, and ends in `code`."""
+
+    def start(run):
+        write_files(run.content)
+        return code
+
+    return start
+
+
 def read_config(path):
     return json.loads(Path(path).read_text().partition("\n")[2])
 
@@ -180,24 +190,14 @@ def test_what_snakemake_was_asked_for_counts_and_is_not_asked_for_again(
     options, arguments, code, stage
 ):
     write_imagexpress_plate(options.folder / "one", (1,))
-
-    def run_with(run):
-        write_files(run.content)
-        return code
-
-    watcher = Watcher(replace(options, arguments=arguments), run_with)
+    watcher = Watcher(replace(options, arguments=arguments), writing_plans(code))
     assert [state.stage for state in watcher.round()] == [Stage.READY, stage]
     assert [state.stage for state in watcher.round()] == [stage]
 
 
 def test_a_part_is_done_again_when_its_results_are_gone(options):
     write_imagexpress_plate(options.folder / "one", (1,))
-
-    def run_it(run):
-        write_files(run.content)
-        return 0
-
-    watcher = Watcher(replace(options, arguments=("--until", "measure")), run_it)
+    watcher = Watcher(replace(options, arguments=("--until", "measure")), writing_plans(0))
     again = [Stage.READY, Stage.PARTLY]
     assert [state.stage for state in watcher.round()] == again
     assert [state.stage for state in watcher.round()] == [Stage.PARTLY]
